@@ -1,0 +1,1 @@
+"""Small programs that check and describe the project itself."""
