@@ -4,7 +4,7 @@ import importlib.metadata
 
 project = "Narae"
 author = "The Narae authors"
-copyright = "The Narae authors"  # noqa: A001
+copyright = "The Narae authors"
 release = importlib.metadata.version("narae")
 
 extensions = ["myst_parser"]
