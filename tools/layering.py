@@ -1,13 +1,16 @@
 """Who may import whom: imports point down, and rooms on one floor never meet.
 
 Run `python -m tools.layering` to see every import that breaks the plan. Imports inside functions
-count as much as those at the top of a file; so do `importlib.import_module("narae.…")` calls.
+count as much as those at the top of a file; so do `import_module("narae.…")` and
+`require("matplotlib", "train", …)`, which must name an extra that installs the library.
 """
 
 from __future__ import annotations
 
 import ast
+import itertools
 import pathlib
+import re
 import sys
 import tomllib
 from collections.abc import Iterable, Iterator
@@ -65,6 +68,7 @@ class Import:
     line: int
     lazy: bool  # inside a function, or only for the type checker
     binds_root: bool = False  # `import narae.x` puts the name `narae` into the module
+    extra: str | None = None  # what `require` tells the user to install
 
     def __str__(self) -> str:
         return f"{self.path}:{self.line} imports {self.name}"
@@ -77,7 +81,7 @@ def imports_of(source: str, module: str, path: str, is_package: bool = False) ->
     package = module if is_package else module.rpartition(".")[0]
     for node, lazy in _walk(ast.parse(source), lazy=False):
         for name, binds_root in _names(node, package):
-            found.append(Import(name, path, node.lineno, lazy, binds_root))
+            found.append(Import(name, path, node.lineno, lazy, binds_root, _extra(node)))
     return found
 
 
@@ -118,7 +122,13 @@ def _absolute(name: str, level: int, package: str) -> str:
 
 def _is_import_call(node: ast.Call) -> bool:
     called = ast.unparse(node.func)
-    return bool(node.args) and called.split(".")[-1] in {"import_module", "__import__"}
+    return bool(node.args) and called.split(".")[-1] in {"import_module", "__import__", "require"}
+
+
+def _extra(node: ast.AST) -> str | None:
+    if not isinstance(node, ast.Call) or len(node.args) < 2:
+        return None
+    return _literal_start(node.args[1]) if ast.unparse(node.func).endswith("require") else None
 
 
 def _literal_start(node: ast.expr) -> str:
@@ -152,9 +162,14 @@ def _fault(one: Import, module: str, rooms: frozenset[str]) -> str | None:
     outside = bool(top) and top not in sys.stdlib_module_names and top not in AT_IMPORT
     if outside and not one.lazy:
         return f"{top} must be imported inside the function that uses it"
-    if outside and DISTRIBUTION.get(top, top) not in optional_distributions():
-        return f"no extra in pyproject.toml installs {top}"
+    installed = optional_distributions(one.extra)
+    if outside and DISTRIBUTION.get(top, top) not in installed:
+        return f"{_spoken(one.extra)} in pyproject.toml installs {top}"
     return None
+
+
+def _spoken(extra: str | None) -> str:
+    return "no extra" if extra is None else f"no extra `{extra}`"
 
 
 def _inside_fault(one: Import, module: str, rooms: frozenset[str]) -> str | None:
@@ -181,11 +196,18 @@ def room_of(name: str, rooms: frozenset[str]) -> str:
     return parts[1] if inside else ""
 
 
-def optional_distributions() -> frozenset[str]:
-    """Return the distributions that some extra in pyproject.toml installs."""
+def optional_distributions(extra: str | None = None) -> frozenset[str]:
+    """Return the distributions that an extra of pyproject.toml installs, or that any extra does."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf8"))["project"]
-    wanted = [name for names in project["optional-dependencies"].values() for name in names]
-    return frozenset(name.split("[")[0].split(">")[0].strip() for name in wanted)
+    table: dict[str, list[str]] = project["optional-dependencies"]
+    names: set[str] = set()
+    for requirement in itertools.chain(*table.values()) if extra is None else table.get(extra, []):
+        name, _, inner = requirement.partition("[")
+        if name == PACKAGE and extra is not None:
+            others = inner.partition("]")[0].split(",")
+            names.update(*(optional_distributions(other) for other in others))
+        names.add(re.split(r"[\[><=~! ]", requirement)[0])
+    return frozenset(names)
 
 
 # ---------------------------------------------------------------------------- the real package

@@ -58,6 +58,13 @@ def test_the_walk_sees_the_real_package():
         ("narae.reference.conv", "def f():\n    import torch.nn", "oracle"),
         ("narae.native.emit", "import llvmlite", "inside the function that uses it"),
         ("narae.native.emit", "try:\n    import llvmlite\nexcept ImportError:\n    pass", "inside"),
+        (
+            "narae.io.files",
+            "def f():\n    require('jax', 'train', 'x')",
+            "no extra `train` in pyproject.toml installs jax",
+        ),
+        ("narae.io.files", "def f():\n    errors.require('PIL.Image', 'none', 'x')", "`none`"),
+        ("narae.io.files", "plt = require('matplotlib', 'train', 'x')", "inside the function"),
         ("narae.data.files", "def f():\n    import requests", "no extra in pyproject.toml"),
     ],
 )
@@ -84,6 +91,7 @@ def test_a_planted_fault_is_found(module, source, said):
         ),
         ("narae.native.emit", "def f():\n    import llvmlite.binding"),
         ("narae.vision.files", "def f():\n    from PIL import Image"),
+        ("narae.vision.files", "def f():\n    require('PIL.Image', 'train', 'pictures')"),
         ("narae", "from narae.cli import main\nfrom .nn import Module"),
         ("narae.testing.samples", "import narae\nfrom narae.tensors import Tensor"),
         ("narae.explain.plots", "if TYPE_CHECKING:\n    from matplotlib.figure import Figure"),
