@@ -1,0 +1,60 @@
+"""Narae: a deep-learning framework that a person can read to the bottom.
+
+PyTorch's names and habits; its own tensors, automatic differentiation and compiler.
+
+>>> import narae
+>>> x = narae.tensor([1.0, 2.0], requires_grad=True)
+>>> (x * x).sum().backward()
+>>> x.grad
+tensor([2., 4.])
+"""
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+# Packages that appear as attributes without a further import statement.
+_PACKAGES = (
+    "autograd",
+    "cli",
+    "data",
+    "io",
+    "ir",
+    "nn",
+    "optim",
+    "primitives",
+    "reference",
+    "tensors",
+    "testing",
+    "train",
+    "utils",
+    "vision",
+)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PACKAGES:
+        return importlib.import_module(f"narae.{name}")
+    if name.startswith("__"):
+        raise AttributeError(f"module 'narae' has no attribute {name!r}")
+    tensors = importlib.import_module("narae.tensors")
+    try:
+        value = getattr(tensors, name)
+    except AttributeError:
+        raise AttributeError(_unknown_message(name, dir(tensors))) from None
+    globals()[name] = value
+    return value
+
+
+def _unknown_message(name: str, known: list[str]) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f". Did you mean narae.{close[0]}?" if close else ""
+    return f"module 'narae' has no attribute {name!r}{hint}"
+
+
+def __dir__() -> list[str]:
+    tensors = importlib.import_module("narae.tensors")
+    return sorted({*globals(), *_PACKAGES, *tensors.__all__})

@@ -1,0 +1,66 @@
+"""The tape: one slotted node for each differentiable operation that ran."""
+
+from itertools import count
+from typing import Any
+
+new_number = count(1).__next__
+
+
+class TapeNode:
+    """What one operation left for its backward rules.
+
+    Attributes:
+        operation: the record of the primitive or composite (or a custom function's class).
+        parents: an edge for each operand; None where no gradient is needed. An edge is the node
+            that made the operand, a leaf, or an `(node, output)` pair for one of several outputs.
+        saved: values for the backward rules, in the order of the record's `saves`; None once freed.
+        attrs: the attributes of the operation.
+        shape: the shape of the result (of each result, in a list, when there are several).
+        number: grows with time, so that a higher number never depends on by a lower one.
+        hooks: functions that may look at or replace the gradient of the result.
+        line: the user's line, as far as it was kept.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "attrs",
+        "hooks",
+        "line",
+        "number",
+        "operation",
+        "parents",
+        "saved",
+        "shape",
+    )
+
+    def __init__(
+        self,
+        operation: Any,
+        parents: tuple[Any, ...],
+        saved: Any,
+        attrs: dict[str, Any],
+        shape: Any,
+    ) -> None:
+        self.operation = operation
+        self.parents = parents
+        self.saved = saved
+        self.attrs = attrs
+        self.shape = shape
+        self.number = new_number()
+        self.hooks: Any = None
+        self.line: Any = None
+
+    @property
+    def name(self) -> str:
+        """PyTorch's name of the node, such as "MulBackward0"."""
+        return str(self.operation.grad_name)
+
+    @property
+    def next_functions(self) -> tuple[tuple[Any, int], ...]:
+        """The nodes that the gradients go to, with the output each one stands for."""
+        return tuple(
+            parent if isinstance(parent, tuple) else (parent, 0) for parent in self.parents
+        )
+
+    def __repr__(self) -> str:
+        return f"<{self.name}>"

@@ -1,0 +1,32 @@
+"""Floor 2: every mathematical fact once. One record for each primitive, in files by family."""
+
+from narae.ir import bind
+
+from .composite import Composite
+from .contractions import conv, conv_grad_w, conv_grad_x, matmul, transpose_last
+from .control import call, scan
+from .cumulative import cummax, cummin, cumprod, cumsum
+from .elementwise import *  # noqa: F403
+from .elementwise import add, mul
+from .generators import full, iota, ones, random_bits, zeros
+from .indexing import gather, index_add, scatter, scatter_add, take
+from .movement import (
+    concat,
+    diagonal,
+    expand,
+    flip,
+    fold_windows,
+    narrow,
+    pad,
+    permute,
+    reshape,
+    slice_,
+    update_diagonal,
+    update_slice,
+    windows,
+)
+from .ordering import sort, topk
+from .pooling import max_pool, window_sum, window_sum_grad
+from .record import REGISTRY, Primitive, is_number, shape_of
+from .reductions import amax, amin, argmax, argmin, prod, sum_
+from .unbroadcast import sum_to_shape

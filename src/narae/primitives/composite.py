@@ -1,0 +1,61 @@
+"""Composites: operations that are composed of primitives, yet recorded as one step.
+
+A composite has everything a primitive has, and its decomposition. An executor may claim it as a
+whole; one that does not runs the decomposition.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from narae.ir import Program, trace
+from narae.ir.protocol import Meta
+
+from .record import Primitive, Rule, is_number
+
+
+class Composite(Primitive):
+    """A primitive with a decomposition: `decompose(*operands, **attrs)` in simpler primitives."""
+
+    __slots__ = ("_bodies", "decompose")
+
+    def __init__(
+        self, name: str, operands: str, formula: str, decompose: Rule, **more: Any
+    ) -> None:
+        super().__init__(
+            name, "composite", operands, formula, shape=_unused, dtype=_unused, **more
+        )
+        self.decompose = decompose
+        self._bodies: dict[Any, Program] = {}
+
+    def body(self, operands: Sequence[Any], attrs: dict[str, Any]) -> Program:
+        """The decomposition as a program for operands of these shapes and dtypes."""
+        metas = tuple(_meta(operand) for operand in operands)
+        key = (metas, tuple(attrs.items()))
+        if key not in self._bodies:
+            self._bodies[key] = self._trace(metas, attrs)
+        return self._bodies[key]
+
+    def _trace(self, metas: tuple[Any, ...], attrs: dict[str, Any]) -> Program:
+        symbolic = [meta for meta in metas if isinstance(meta, tuple)]
+
+        def run(*values: Any) -> Any:
+            remaining = iter(values)
+            operands = [next(remaining) if isinstance(m, tuple) else m for m in metas]
+            return self.decompose(*operands, **attrs)
+
+        return trace(run, symbolic, self.name)
+
+    def infer(self, operands: Sequence[Any], attrs: dict[str, Any]) -> list[Meta]:
+        """Shape and dtype of each result: those that the decomposition has."""
+        return [(value.shape, value.dtype) for value in self.body(operands, attrs).outputs]
+
+
+def _unused(*_: Any, **__: Any) -> None:
+    raise NotImplementedError("a composite takes its shape and dtype from its decomposition")
+
+
+def _meta(operand: Any) -> Any:
+    """Shape and dtype; a number, or the absence of an optional operand, stands for itself."""
+    if operand is None or is_number(operand):
+        return operand
+    return tuple(operand.shape), operand.dtype

@@ -1,0 +1,108 @@
+"""NumPy's element-wise functions under the names of the primitives."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from narae import primitives as p
+
+from . import special
+
+Array = Any
+# rsqrt and sigmoid are written as PyTorch evaluates them: 1 / sqrt(x), 1 / (1 + exp(-x)).
+
+
+def rsqrt(x: Array) -> Array:
+    """One over the square root."""
+    return np.reciprocal(np.sqrt(x))
+
+
+def sigmoid(x: Array) -> Array:
+    """1 / (1 + exp(-x)); exp may overflow to infinity, which gives 0."""
+    return np.reciprocal(1 + np.exp(-x))
+
+
+def polygamma(x: Array, *, order: int) -> Array:
+    """Derivatives of digamma."""
+    return special.polygamma(order, x)
+
+
+def cast(x: Array, *, dtype: Any) -> Array:
+    """Convert; a copy even when nothing changes."""
+    return np.asarray(x).astype(dtype)
+
+
+def copy(x: Array) -> Array:
+    """A copy in row-major order."""
+    return np.array(x, order="C")
+
+
+def detach(x: Array) -> Array:
+    """The same storage."""
+    return x
+
+
+UNARY: dict[p.Primitive, Callable[..., Array]] = {
+    p.neg: np.negative,
+    p.abs_: np.absolute,
+    p.sign: np.sign,
+    p.floor: np.floor,
+    p.ceil: np.ceil,
+    p.round_: np.rint,
+    p.trunc: np.trunc,
+    p.exp: np.exp,
+    p.expm1: np.expm1,
+    p.log: np.log,
+    p.log1p: np.log1p,
+    p.sqrt: np.sqrt,
+    p.rsqrt: rsqrt,
+    p.sigmoid: sigmoid,
+    p.sin: np.sin,
+    p.cos: np.cos,
+    p.tan: np.tan,
+    p.asin: np.arcsin,
+    p.acos: np.arccos,
+    p.atan: np.arctan,
+    p.sinh: np.sinh,
+    p.cosh: np.cosh,
+    p.tanh: np.tanh,
+    p.asinh: np.arcsinh,
+    p.acosh: np.arccosh,
+    p.atanh: np.arctanh,
+    p.erf: special.erf,
+    p.erfc: special.erfc,
+    p.erfinv: special.erfinv,
+    p.lgamma: special.lgamma,
+    p.digamma: special.digamma,
+    p.polygamma: polygamma,
+    p.not_: np.invert,
+    p.copy: copy,
+    p.cast: cast,
+    p.detach: detach,
+}
+
+BINARY: dict[p.Primitive, Callable[..., Array]] = {
+    p.add: np.add,
+    p.sub: np.subtract,
+    p.mul: np.multiply,
+    p.div: np.true_divide,
+    p.pow_: np.power,
+    p.remainder: np.remainder,
+    p.fmod: np.fmod,
+    p.floor_divide: np.floor_divide,
+    p.maximum: np.maximum,
+    p.minimum: np.minimum,
+    p.atan2: np.arctan2,
+    p.eq: np.equal,
+    p.ne: np.not_equal,
+    p.lt: np.less,
+    p.le: np.less_equal,
+    p.and_: np.bitwise_and,
+    p.or_: np.bitwise_or,
+    p.xor: np.bitwise_xor,
+    p.shift_left: np.left_shift,
+    p.shift_right: np.right_shift,
+}
+
+LOWERINGS: dict[p.Primitive, Callable[..., Array]] = {**UNARY, **BINARY, p.where: np.where}

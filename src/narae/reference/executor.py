@@ -1,0 +1,152 @@
+"""Running primitives and programs on NumPy arrays.
+
+float16 and bfloat16 are computed in float32 and rounded once for each primitive.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from narae import primitives as p
+from narae.base.dtypes import FLOAT32, is_half
+from narae.base.errors import NotSupportedError, explain
+from narae.ir import Program, evaluate
+from narae.ir.executor import Array, Runner
+from narae.primitives import Composite
+
+from . import (
+    composites,
+    convolution,
+    elementwise,
+    indexing,
+    movement,
+    ordering,
+    philox,
+    pooling,
+    reductions,
+)
+from .control import call, scan
+
+
+def _index_add(x: Array, index: Array, src: Array, *, dim: int) -> Array:
+    return x + indexing.take_grad(src, index, dim=dim, x_shape=x.shape)
+
+
+LOWERINGS: dict[Any, Callable[..., Any]] = {
+    **elementwise.LOWERINGS,
+    **movement.LOWERINGS,
+    **reductions.LOWERINGS,
+    **composites.LOWERINGS,
+    p.matmul: np.matmul,
+    p.conv: convolution.conv,
+    p.conv_grad_x: convolution.conv_grad_x,
+    p.conv_grad_w: convolution.conv_grad_w,
+    p.max_pool: pooling.max_pool,
+    p.window_sum: pooling.window_sum,
+    p.window_sum_grad: pooling.window_sum_grad,
+    p.take: indexing.take,
+    p.index_add: _index_add,
+    p.gather: indexing.gather,
+    p.scatter: indexing.scatter,
+    p.scatter_add: indexing.scatter_add,
+    p.sort: ordering.sort,
+    p.topk: ordering.topk,
+    p.cummax: ordering.cummax,
+    p.cummin: ordering.cummin,
+    p.random_bits: philox.random_bits,
+    p.call: call,
+    p.scan: scan,
+}
+_EXACT_KINDS = {"movement", "generator", "control", "ordering"}
+_EXACT = {p.cast, p.copy, p.detach, p.take, p.gather, p.scatter}
+
+
+def execute(operation: Any, operands: Sequence[Any], attrs: dict[str, Any]) -> Any:
+    """One operation on arrays; results are arrays, never NumPy scalars."""
+    lowering = LOWERINGS.get(operation)
+    if lowering is None:
+        if not isinstance(operation, Composite):
+            raise NotSupportedError(
+                explain("reference", f"{operation.name} has no lowering", "it cannot run here")
+            )
+        lowering = operation.decompose
+    for operand in operands:
+        if type(operand) is np.ndarray and operand.dtype.itemsize == 2 and is_half(operand.dtype):
+            return _execute_half(operation, lowering, operands, attrs, operand.dtype)
+    return as_arrays(lowering(*operands, **attrs))
+
+
+def as_arrays(result: Any) -> Any:
+    """NumPy gives scalars for 0-d results; make them arrays again."""
+    if type(result) is np.ndarray:
+        return result
+    if isinstance(result, (tuple, list)):
+        return tuple(np.asarray(item) for item in result)
+    return np.asarray(result)
+
+
+def _execute_half(
+    operation: Any, lowering: Any, operands: Sequence[Any], attrs: dict[str, Any], dtype: Any
+) -> Any:
+    """Compute in float32, round once."""
+    moves_only = operation.kind in _EXACT_KINDS or operation in _EXACT
+    if moves_only and operation is not p.fold_windows:
+        return as_arrays(lowering(*operands, **attrs))
+    result = as_arrays(lowering(*(_widen(operand) for operand in operands), **attrs))
+    if isinstance(result, tuple):
+        return tuple(_narrow(item, dtype) for item in result)
+    return _narrow(result, dtype)
+
+
+def _widen(operand: Any) -> Any:
+    if type(operand) is np.ndarray and is_half(operand.dtype):
+        return operand.astype(FLOAT32)
+    return operand
+
+
+def _narrow(result: Array, dtype: Any) -> Array:
+    return result.astype(dtype) if result.dtype == FLOAT32 else result
+
+
+_PLAIN = [np.dtype(name) for name in ("float32", "float64")]
+_PLAIN_INTEGERS = [np.dtype(name) for name in ("int64", "int32", "uint8", "int16", "int8")]
+_INTEGER_OPERATIONS = {p.add, p.sub, p.mul, p.neg, p.eq, p.ne, p.lt, p.le, p.maximum, p.minimum}
+
+
+def lowered(operation: Any) -> dict[Any, Callable[..., Any]]:
+    """The NumPy functions that can be called directly, by dtype of the operands."""
+    function = LOWERINGS[operation]
+    dtypes = list(_PLAIN)
+    if operation in _INTEGER_OPERATIONS:
+        dtypes += _PLAIN_INTEGERS
+    return dict.fromkeys(dtypes, function)
+
+
+class ReferenceExecutor:
+    """Runs a program node by node, each exactly as eager mode does."""
+
+    name = "reference"
+
+    def compile(self, program: Program) -> Runner:
+        """A function of arrays that interprets the program."""
+
+        def run(arguments: Sequence[Array]) -> tuple[Array, ...]:
+            results = evaluate(program, arguments)
+            return tuple(_owned(result, arguments) for result in results)
+
+        return run
+
+    def unsupported(self, operation: Any) -> str | None:
+        """Everything has a lowering or a decomposition."""
+        if operation in LOWERINGS or isinstance(operation, Composite):
+            return None
+        return f"{operation.name} has no NumPy lowering"
+
+
+def _owned(result: Any, arguments: Sequence[Array]) -> Array:
+    """A result that shares memory with an argument is copied: outputs are fresh."""
+    array = np.asarray(result)
+    if any(np.may_share_memory(array, argument) for argument in arguments):
+        return array.copy()
+    return array

@@ -1,0 +1,81 @@
+"""Reductions, running totals and generators in NumPy."""
+
+from typing import Any
+
+import numpy as np
+
+from narae import primitives as p
+
+Array = Any
+
+
+def sum_(x: Array, *, dim: Any, keepdim: bool) -> Array:
+    """NumPy's pairwise sum; the dtype stays."""
+    return np.add.reduce(x, dim, x.dtype, None, keepdim)
+
+
+def prod(x: Array, *, dim: Any, keepdim: bool) -> Array:
+    """The product; the dtype stays."""
+    return np.multiply.reduce(x, dim, x.dtype, None, keepdim)
+
+
+def amax(x: Array, *, dim: Any, keepdim: bool) -> Array:
+    """The largest."""
+    return np.maximum.reduce(x, dim, None, None, keepdim)
+
+
+def amin(x: Array, *, dim: Any, keepdim: bool) -> Array:
+    """The smallest."""
+    return np.minimum.reduce(x, dim, None, None, keepdim)
+
+
+def argmax(x: Array, *, dim: Any, keepdim: bool) -> Array:
+    """The first index of the largest, or of the first NaN."""
+    return _arg(np.argmax, x, dim, keepdim)
+
+
+def argmin(x: Array, *, dim: Any, keepdim: bool) -> Array:
+    """The first index of the smallest, or of the first NaN."""
+    return _arg(np.argmin, x, dim, keepdim)
+
+
+def _arg(function: Any, x: Array, dim: Any, keepdim: bool) -> Array:
+    if len(dim) == 1:
+        return function(x, axis=dim[0], keepdims=keepdim)
+    return np.asarray(function(x)).reshape((1,) * x.ndim if keepdim else ())
+
+
+def cumsum(x: Array, *, dim: int) -> Array:
+    """Running sum; the dtype stays."""
+    return np.add.accumulate(x, dim, x.dtype)
+
+
+def cumprod(x: Array, *, dim: int) -> Array:
+    """Running product; the dtype stays."""
+    return np.multiply.accumulate(x, dim, x.dtype)
+
+
+def full(*, shape: Any, value: Any, dtype: Any) -> Array:
+    """One number everywhere."""
+    if value == 0:
+        return np.zeros(shape, dtype)
+    return np.full(shape, value, dtype)
+
+
+def iota(*, size: int, dtype: Any) -> Array:
+    """0, 1, 2, …"""
+    return np.arange(size).astype(dtype)
+
+
+LOWERINGS = {
+    p.sum_: sum_,
+    p.prod: prod,
+    p.amax: amax,
+    p.amin: amin,
+    p.argmax: argmax,
+    p.argmin: argmin,
+    p.cumsum: cumsum,
+    p.cumprod: cumprod,
+    p.full: full,
+    p.iota: iota,
+}

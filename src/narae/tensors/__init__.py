@@ -1,0 +1,94 @@
+"""Floor 5: tensors, the functions on them, random numbers, and `compile`.
+
+Each module lists in `__all__` the functions that become `narae.name`, in `METHODS` those that are
+methods of `Tensor` as well, and in `IN_PLACE` those whose method has an in-place form `name_`.
+"""
+
+import importlib
+from types import ModuleType
+from typing import Any
+
+from narae.base import dtypes
+from narae.base.shapes import Size
+
+from .backward import backward as backward
+from .devices import Device, cuda
+from .methods import attach
+from .modes import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+from .tensor import Parameter, Tensor
+
+_FUNCTION_MODULES = (
+    "creation",
+    "pointwise",
+    "comparison",
+    "reductions",
+    "activations",
+    "movement",
+    "joining",
+    "indexing",
+    "linear",
+    "ordering",
+    "conversion",
+    "random",
+    "printing",
+    "settings",
+)
+
+device = Device
+for _name, _dtype in dtypes.DTYPES.items():
+    globals()[_name] = _dtype
+half, double, float, long, int, short = (  # noqa: A001
+    dtypes.half,
+    dtypes.double,
+    dtypes.float_,
+    dtypes.long,
+    dtypes.int_,
+    dtypes.short,
+)
+dtype = dtypes.DType
+
+__all__ = [
+    "Parameter",
+    "Size",
+    "Tensor",
+    "cuda",
+    "device",
+    "double",
+    "dtype",
+    "enable_grad",
+    "float",
+    "half",
+    "inference_mode",
+    "int",
+    "is_grad_enabled",
+    "is_inference_mode_enabled",
+    "long",
+    "no_grad",
+    "set_grad_enabled",
+    "short",
+    *dtypes.DTYPES,
+]
+
+
+def _collect(module: ModuleType) -> None:
+    names = getattr(module, "__all__", ())
+    globals().update({name: getattr(module, name) for name in names})
+    __all__.extend(names)
+    attach(module)
+
+
+for _module_name in _FUNCTION_MODULES:
+    _collect(importlib.import_module(f".{_module_name}", __name__))
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("compile", "program_of"):
+        return getattr(importlib.import_module("narae.tensors.compile"), name)
+    raise AttributeError(f"module 'narae.tensors' has no attribute {name!r}")

@@ -1,0 +1,371 @@
+"""`backward`, `grad`, hooks: the walk of floor 3 with tensors at its ends."""
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from narae.autograd.tape import TapeNode
+from narae.autograd.walk import Walk
+from narae.base.errors import GraphError, ShapeError, explain
+from narae.base.shapes import contiguous_strides
+from narae.ir import Value
+from narae.primitives import add as add_values
+
+from .eager import Saved, SavedOutput, edge_of, ndarray
+from .modes import enable_grad, modes, no_grad
+from .tensor import Parameter, Tensor, wrap
+
+_KINDS = (Tensor, Parameter)
+
+
+class _TensorValues:
+    """How the walk treats what tensors saved; gradients are payloads, or tensors themselves when
+    the backward pass is recorded."""
+
+    def __init__(self, create_graph: bool) -> None:
+        self.create_graph = create_graph
+
+    def unpack(self, item: Any, node: TapeNode) -> Any:
+        kind = item.__class__
+        if kind is Saved:
+            tensor, version = item.tensor, item.version
+            if tensor._cell[0] != version:
+                raise GraphError(_changed_message(node, tensor._cell, version))
+        elif kind is SavedOutput:
+            if item.cell[0] != item.version:
+                raise GraphError(_changed_message(node, item.cell, item.version))
+            return self._output(item, node)
+        elif isinstance(item, Tensor):
+            tensor = item
+            if tensor._cell is not None and tensor._cell[0] != 0:
+                raise GraphError(_changed_message(node, tensor._cell, 0))
+        else:
+            return item
+        if self.create_graph:
+            return tensor
+        return tensor._value if modes.trace is None else modes.trace.value_of(tensor)
+
+    def _output(self, item: SavedOutput, node: TapeNode) -> Any:
+        if not self.create_graph:
+            return item.value
+        tensor = wrap(item.value)
+        tensor._cell = item.cell
+        tensor._requires_grad = True
+        tensor._node = node if node.operation.outputs == 1 else (node, item.index)
+        return tensor
+
+    def apply_hook(self, hook: Any, grad: Any) -> Any:
+        tensor = grad if self.create_graph else wrap(grad)
+        replaced = hook(tensor)
+        if replaced is None:
+            return grad
+        if not isinstance(replaced, Tensor):
+            raise TypeError(f"a hook must return a Tensor or None, not {type(replaced).__name__}")
+        if tuple(replaced.shape) != tuple(tensor.shape):
+            raise ShapeError(
+                f"hook has changed the size of value: {tuple(tensor.shape)} became "
+                f"{tuple(replaced.shape)}"
+            )
+        return replaced if self.create_graph else replaced._value
+
+    def check(self, node: TapeNode, grads: Sequence[Any]) -> None:
+        if modes.anomaly:
+            from .anomaly import check_backward
+
+            check_backward(node, grads)
+
+
+def _changed_message(node: TapeNode, cell: list[Any], version: int) -> str:
+    made = f", recorded at {node.line}" if node.line else ""
+    hint = "" if node.line else " (narae.autograd.detect_anomaly() names the line it was made at)"
+    return (
+        "[backward] one of the variables needed for gradient computation has been modified by an "
+        f"inplace operation: {node.name}{made} saved version {version}, but the storage is at "
+        f"version {cell[0]}, last written at {cell[1]}{hint}. Fix: write to a clone(), or move "
+        "the write after backward()"
+    )
+
+
+# --- starting points ------------------------------------------------------------------------
+
+
+def _seed(tensor: Tensor, gradient: Any, create_graph: bool) -> Any:
+    """The gradient that a root starts with."""
+    if gradient is None:
+        if tensor._value.size != 1:
+            raise GraphError(
+                f"[backward] grad can be implicitly created only for scalar outputs; this one is "
+                f"{tuple(tensor.shape)}. Fix: reduce it (loss.mean()), or pass gradient="
+            )
+        from .creation import ones_like
+
+        gradient = ones_like(tensor)
+    if tuple(gradient.shape) != tuple(tensor.shape):
+        raise ShapeError(
+            explain(
+                "backward",
+                f"Mismatch in shape: the gradient is {tuple(gradient.shape)}, the output "
+                f"{tuple(tensor.shape)}",
+                "they must be equal",
+            )
+        )
+    if create_graph:
+        return gradient
+    return gradient._value if modes.trace is None else modes.trace.value_of(gradient)
+
+
+def _roots(
+    tensors: Sequence[Tensor], gradients: Sequence[Any], create_graph: bool
+) -> list[tuple[Any, Any]]:
+    roots = []
+    for tensor, gradient in zip(tensors, gradients, strict=True):
+        edge = edge_of(tensor)
+        if edge is None:
+            raise GraphError(
+                "[backward] element 0 of tensors does not require grad and does not have a grad_fn."
+                " Fix: some leaf it is computed from needs requires_grad=True, and it must not be "
+                "computed inside no_grad()"
+            )
+        roots.append((edge, _seed(tensor, gradient, create_graph)))
+    return roots
+
+
+def _as_list(items: Any, length: int = 1) -> list[Any]:
+    if items is None:
+        return [None] * length
+    return list(items) if isinstance(items, (tuple, list)) else [items]
+
+
+def backward(
+    tensors: Any,
+    grad_tensors: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Any = None,
+) -> None:
+    """Accumulate the gradients of tensors in the leaves they were computed from.
+
+    Args:
+        tensors: one tensor or several.
+        grad_tensors: their gradients; None for single elements, whose gradient is 1.
+        retain_graph: keep what the tape saved; as `create_graph` by default.
+        create_graph: record the backward pass too.
+        inputs: only these receive gradients; all leaves by default.
+
+    Raises:
+        RuntimeError: when nothing requires gradients, the graph was freed, or saved values changed.
+    """
+    roots_of = _as_list(tensors)
+    keep = create_graph if retain_graph is None else retain_graph
+    chosen = None if inputs is None else [_target(x) for x in _as_list(inputs)]
+    with enable_grad() if create_graph else no_grad():
+        roots = _roots(roots_of, _as_list(grad_tensors, len(roots_of)), create_graph)
+        walk = Walk(_TensorValues(create_graph), not keep, chosen)
+        results = walk.run(roots)
+        for edge in list(results):
+            grad = results.pop(edge)
+            _accumulate(_owner(edge, inputs), grad, walk.values)
+
+
+def _owner(edge: Any, inputs: Any) -> Tensor:
+    if isinstance(edge, Tensor):
+        return edge
+    return next(x for x in _as_list(inputs) if x._node == edge)
+
+
+def _target(x: Tensor) -> Any:
+    edge = edge_of(x)
+    if edge is None:
+        raise GraphError(
+            "[grad] One of the differentiated Tensors does not require grad. Fix: create it with "
+            "requires_grad=True"
+        )
+    return edge
+
+
+def _accumulate(leaf: Tensor, grad: Any, values: Any) -> None:
+    """Add a gradient to `.grad` of a leaf, after its hooks."""
+    if leaf._hooks is not None and leaf._node is None:
+        for hook in list(leaf._hooks.before.values()):
+            grad = values.apply_hook(hook, grad)
+    leaf._log()
+    trace = modes.trace
+    known = leaf.grad if trace is None else trace.read_grad(leaf)
+    fresh = grad if isinstance(grad, Tensor) else wrap(_own_memory(grad))
+    if known is None:
+        leaf._grad = fresh
+    elif values.create_graph:
+        leaf._grad = known + fresh  # type: ignore[operator]
+    else:
+        _add_into(known, fresh)
+    if leaf._hooks is not None:
+        for hook in list(leaf._hooks.after.values()):
+            hook(leaf)
+
+
+def _add_into(known: Tensor, grad: Tensor) -> None:
+    from .views import write
+
+    trace = modes.trace
+    first = known._value if trace is None else trace.value_of(known)
+    write(known, wrap(add_values(first, grad._value)), "backward")
+
+
+def _own_memory(grad: Any) -> Any:
+    """A gradient that nothing else shares, in row-major order."""
+    if type(grad) is Value:
+        return grad
+    if type(grad) is not ndarray:
+        return np.asarray(grad)
+    fresh = grad.base is None and sys.getrefcount(grad) <= _UNSHARED
+    return grad if fresh and grad.flags.c_contiguous else grad.copy()
+
+
+# References to a gradient that only the walk holds, as `getrefcount` counts them here: a local
+# variable of `_accumulate` and of `_own_memory`, an argument, and one more in `backward`.
+_UNSHARED = 5
+
+
+def grad(
+    outputs: Any,
+    inputs: Any,
+    grad_outputs: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
+    materialize_grads: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """The gradients of outputs with respect to inputs, without touching any `.grad`.
+
+    Args:
+        outputs: one tensor or several; the gradients of their (weighted) sum are computed.
+        inputs: the tensors to differentiate with respect to.
+        grad_outputs: the weights, of the outputs' shapes; None for single elements.
+        retain_graph: keep what the tape saved; as `create_graph` by default.
+        create_graph: record the backward pass too, so that its results can be differentiated.
+        allow_unused: give None for inputs that the outputs do not depend on, instead of an error.
+        materialize_grads: give zeros instead of None.
+
+    Returns:
+        One gradient for each input.
+
+    >>> import narae
+    >>> x = narae.tensor(3.0, requires_grad=True)
+    >>> narae.autograd.grad(x * x, x)
+    (tensor(6.),)
+    """
+    outputs, inputs = _as_list(outputs), _as_list(inputs)
+    keep = create_graph if retain_graph is None else retain_graph
+    targets = [_target(x) for x in inputs]
+    with enable_grad() if create_graph else no_grad():
+        roots = _roots(outputs, _as_list(grad_outputs, len(outputs)), create_graph)
+        results = Walk(_TensorValues(create_graph), not keep, targets).run(roots)
+        found: list[Tensor | None] = []
+        for x, edge in zip(inputs, targets, strict=True):
+            found.append(_result(x, results.get(edge), allow_unused, materialize_grads))
+    return tuple(found)
+
+
+def _result(x: Tensor, grad: Any, allow_unused: bool | None, materialize: bool) -> Tensor | None:
+    if grad is not None:
+        return grad if isinstance(grad, Tensor) else wrap(_contiguous(grad))
+    if materialize:
+        from .creation import zeros_like
+
+        return zeros_like(x)
+    if not allow_unused:
+        raise GraphError(
+            "[grad] One of the differentiated Tensors appears to not have been used in the graph. "
+            "Set allow_unused=True if this is the desired behavior"
+        )
+    return None
+
+
+def _contiguous(grad: Any) -> Any:
+    if type(grad) is Value:
+        return grad
+    array = np.asarray(grad)
+    expected = contiguous_strides(array.shape)
+    return array.copy() if array.base is not None and array.strides != expected else array
+
+
+# --- hooks ----------------------------------------------------------------------------------
+
+
+class _LeafHooks:
+    """Hooks of a leaf: before its gradient is accumulated, and after."""
+
+    def __init__(self) -> None:
+        self.before: dict[int, Callable[..., Any]] = {}
+        self.after: dict[int, Callable[..., Any]] = {}
+
+
+class RemovableHandle:
+    """What `register_hook` returns: `remove()` takes the hook away again."""
+
+    _next = 0
+
+    def __init__(self, hooks: dict[int, Any]) -> None:
+        RemovableHandle._next += 1
+        self.id = RemovableHandle._next
+        self._hooks = hooks
+
+    def remove(self) -> None:
+        """Take the hook away."""
+        self._hooks.pop(self.id, None)
+
+    def __enter__(self) -> "RemovableHandle":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.remove()
+
+
+def _leaf_hooks(tensor: Tensor) -> _LeafHooks:
+    if tensor._hooks is None:
+        tensor._hooks = _LeafHooks()
+    return tensor._hooks  # type: ignore[no-any-return]
+
+
+def register_hook(tensor: Tensor, hook: Callable[[Tensor], Any]) -> RemovableHandle:
+    """See `Tensor.register_hook`."""
+    edge = edge_of(tensor)
+    if edge is None:
+        raise GraphError("cannot register a hook on a tensor that doesn't require gradient")
+    if edge is tensor:
+        handle = RemovableHandle(_leaf_hooks(tensor).before)
+        handle._hooks[handle.id] = hook
+        return handle
+    node, index = edge if type(edge) is tuple else (edge, 0)
+    if node.hooks is None:
+        node.hooks = {}
+    handle = RemovableHandle(node.hooks)
+    node.hooks[handle.id] = (index, hook)
+    return handle
+
+
+def register_post_hook(tensor: Tensor, hook: Callable[[Tensor], None]) -> RemovableHandle:
+    """See `Tensor.register_post_accumulate_grad_hook`."""
+    if edge_of(tensor) is not tensor:
+        raise GraphError("post accumulate grad hooks cannot be registered on non-leaf tensors")
+    handle = RemovableHandle(_leaf_hooks(tensor).after)
+    handle._hooks[handle.id] = hook
+    return handle
+
+
+def retain_grad(tensor: Tensor) -> None:
+    """See `Tensor.retain_grad`."""
+    if edge_of(tensor) is None:
+        raise GraphError("can't retain_grad on Tensor that has requires_grad=False")
+    if tensor.is_leaf or tensor.retains_grad:
+        return
+    tensor.__dict__["_retains"] = True
+
+    def keep(grad: Tensor) -> None:
+        known = tensor._grad
+        tensor._grad = wrap(np.array(grad._value)) if known is None else known + grad
+
+    register_hook(tensor, keep)

@@ -1,0 +1,317 @@
+"""Running an operation on tensors: compute now (or record it in a trace), and keep a tape."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from narae.autograd.tape import TapeNode
+from narae.base.dtypes import as_numpy, is_floating, result_type
+from narae.ir.dispatch import bind, register_interpreter, register_source
+from narae.primitives import Primitive
+from narae.primitives import cast as cast_primitive
+from narae.reference import execute, lowered
+
+from .modes import modes
+from .tensor import Parameter, Tensor, wrap
+
+ndarray = np.ndarray
+
+
+# --- who computes ---------------------------------------------------------------------------
+
+
+def _without_operands(operation: Any, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+    """Constants belong to the trace that is going on, if there is one."""
+    if "dtype" in attrs:
+        attrs["dtype"] = as_numpy(attrs["dtype"])
+    trace = modes.trace
+    if trace is not None:
+        return trace.builder_add(operation, operands, attrs)
+    return execute(operation, operands, attrs)
+
+
+def _on_tensors(operation: Any, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+    return apply(operation, *operands, **attrs)
+
+
+register_interpreter(ndarray, 0, execute)
+register_interpreter(np.generic, 0, execute)
+register_interpreter(Tensor, 2, _on_tensors)
+register_interpreter(Parameter, 2, _on_tensors)
+register_source(_without_operands)
+
+
+# --- the tape -------------------------------------------------------------------------------
+
+
+class Saved:
+    """A saved operand whose storage had been written to before: its version then."""
+
+    __slots__ = ("tensor", "version")
+
+    def __init__(self, tensor: Tensor, version: int) -> None:
+        self.tensor, self.version = tensor, version
+
+
+class SavedOutput:
+    """A saved result: not the tensor itself, which would keep the tape alive in a circle."""
+
+    __slots__ = ("cell", "index", "value", "version")
+
+    def __init__(self, tensor: Tensor, index: int) -> None:
+        self.value = tensor._value
+        self.cell = tensor._shared_cell()
+        self.version = self.cell[0]
+        self.index = index
+
+
+def edge_of(tensor: Tensor) -> Any:
+    """What a gradient of this tensor is sent to: the node that made it, or itself, a leaf."""
+    if tensor._view is not None:
+        tensor._view.refresh(tensor)
+    if not tensor._requires_grad:
+        return None
+    return tensor if tensor._node is None else tensor._node
+
+
+def _save_operand(operand: Any) -> Any:
+    if isinstance(operand, Tensor):
+        cell = operand._cell
+        if cell is not None and cell[0] != 0:
+            return Saved(operand, cell[0])
+    return operand
+
+
+def _saved_items(
+    operation: Primitive, operands: Sequence[Any], results: Sequence[Tensor]
+) -> list[Any]:
+    saved: list[Any] = []
+    for kind, index in operation.save_plan:
+        if kind == "operand":
+            saved.append(_save_operand(operands[index]))
+        elif kind == "output":
+            saved.append(SavedOutput(results[index], index))
+        elif kind == "shape":
+            operand = operands[index]
+            saved.append(operand._value.shape if isinstance(operand, Tensor) else ())
+        elif kind == "dtype":
+            saved.append(operands[index]._value.dtype)
+        elif kind == "operands":
+            saved.extend(_save_operand(operand) for operand in operands)
+        elif kind == "outputs":
+            saved.extend(SavedOutput(result, place) for place, result in enumerate(results))
+        else:
+            saved.extend(tuple(operand._value.shape) for operand in operands)
+    return saved
+
+
+def record(
+    operation: Any, operands: Sequence[Any], results: Sequence[Tensor], attrs: dict[str, Any]
+) -> None:
+    """Put a node on the tape if some operand needs a gradient."""
+    parents = tuple([edge_of(x) if isinstance(x, Tensor) else None for x in operands])
+    if not any(parent is not None for parent in parents):
+        return
+    saved = _saved_items(operation, operands, results)
+    if operation.outputs == 1:
+        (out,) = results
+        node = TapeNode(operation, parents, saved, attrs, out._value.shape)
+        out._node = node
+        out._requires_grad = True
+    else:
+        shapes = [out._value.shape for out in results]
+        node = TapeNode(operation, parents, saved, attrs, shapes)
+        for index, out in enumerate(results):
+            if is_floating(out._value.dtype):
+                out._node = (node, index)
+                out._requires_grad = True
+    if modes.anomaly:
+        from .anomaly import note_place
+
+        note_place(node)
+
+
+# --- applying operations --------------------------------------------------------------------
+
+
+def apply(operation: Any, *operands: Any, **attrs: Any) -> Any:
+    """Apply any primitive or composite to tensors (and Python numbers).
+
+    Returns:
+        A tensor, or a tuple of tensors when the operation has several results.
+    """
+    if "dtype" in attrs:
+        attrs["dtype"] = as_numpy(attrs["dtype"])
+    trace = modes.trace
+    if trace is None:
+        values = [x._value if isinstance(x, Tensor) else x for x in operands]
+    else:
+        values = [trace.value_of(x) if isinstance(x, Tensor) else x for x in operands]
+    result = bind(operation, *values, **attrs)
+    if operation.outputs == 1:
+        out = wrap(result)
+        if modes.grad and operation.differentiable:
+            record(operation, operands, (out,), attrs)
+        elif modes.inference:
+            out._inference = True
+        return out
+    results = tuple([wrap(item) for item in result])
+    if modes.grad and operation.differentiable:
+        record(operation, operands, results, attrs)
+    return results
+
+
+def unary(operation: Primitive) -> Callable[[Tensor], Tensor]:
+    """A function of one tensor, with a short path for plain arrays."""
+    kernels = lowered(operation)
+    plan = operation.save_plan
+    saves_operand = plan == (("operand", 0),)
+    saves_output = plan == (("output", 0),)
+    short = saves_operand or saves_output or not plan
+    differentiable = operation.differentiable
+
+    def run(x: Tensor) -> Tensor:
+        value = x._value
+        kernel = kernels.get(value.dtype)
+        if kernel is None or modes.trace is not None or x._view is not None or not short:
+            return apply(operation, x)  # type: ignore[no-any-return]
+        result = kernel(value)
+        out: Tensor = wrap(result if result.__class__ is ndarray else np.asarray(result))
+        if x._requires_grad and differentiable and modes.grad:
+            if saves_operand:
+                saved = [_save_operand(x)]
+            else:
+                saved = [SavedOutput(out, 0)] if saves_output else []
+            node = x._node
+            out._node = made = TapeNode(
+                operation, (x if node is None else node,), saved, {}, value.shape
+            )
+            out._requires_grad = True
+            if modes.anomaly:
+                _note_place(made)
+        return out
+
+    return run
+
+
+def _note_place(node: TapeNode) -> None:
+    from .anomaly import note_place
+
+    note_place(node)
+
+
+def binary(operation: Primitive) -> Callable[[Any, Any], Tensor]:
+    """A function of two tensors (or a tensor and a number), with a short path for plain arrays.
+
+    Operands of different dtypes are converted by PyTorch's promotion rules first.
+    """
+    kernels = lowered(operation)
+    saves_both = operation.save_plan == (("operand", 0), ("operand", 1))
+    short = saves_both or not operation.save_plan
+    differentiable = operation.differentiable
+
+    def run(x: Any, y: Any) -> Tensor:
+        if x.__class__ is not Tensor and x.__class__ is not Parameter:
+            return binary_promoted(operation, x, y)
+        if y.__class__ is not Tensor and y.__class__ is not Parameter:
+            return binary_promoted(operation, x, y)
+        first, second = x._value, y._value
+        kernel = kernels.get(first.dtype) if first.dtype is second.dtype else None
+        if (
+            kernel is None
+            or modes.trace is not None
+            or x._view is not None
+            or y._view is not None
+            or not short
+        ):
+            return binary_promoted(operation, x, y)
+        try:
+            result = kernel(first, second)
+        except ValueError:
+            raise _broadcast_error(operation, first, second) from None
+        out: Tensor = wrap(result if result.__class__ is ndarray else np.asarray(result))
+        if (x._requires_grad or y._requires_grad) and differentiable and modes.grad:
+            saved = [_save_operand(x), _save_operand(y)] if saves_both else []
+            parents = (
+                (x if x._node is None else x._node) if x._requires_grad else None,
+                (y if y._node is None else y._node) if y._requires_grad else None,
+            )
+            out._node = made = TapeNode(operation, parents, saved, {}, result.shape)
+            out._requires_grad = True
+            if modes.anomaly:
+                _note_place(made)
+        return out
+
+    return run
+
+
+def binary_promoted(operation: Primitive, x: Any, y: Any) -> Tensor:
+    """Convert the operands to their common dtype, then apply."""
+    x, y = as_operand(x, operation.name), as_operand(y, operation.name)
+    dtype = result_type([_typed(x), _typed(y)])
+    x, y = converted(x, dtype), converted(y, dtype)
+    if not isinstance(x, Tensor) and not isinstance(y, Tensor):
+        x = wrap(np.asarray(x, dtype))
+    try:
+        return apply(operation, x, y)  # type: ignore[no-any-return]
+    except ValueError as error:
+        if isinstance(error, RuntimeError):
+            raise
+        raise _broadcast_error(operation, x, y) from None
+
+
+def _typed(operand: Any) -> Any:
+    return operand._value if isinstance(operand, Tensor) else operand
+
+
+def _broadcast_error(operation: Primitive, x: Any, y: Any) -> Exception:
+    from narae.base.errors import ShapeError, explain
+
+    return ShapeError(
+        explain(
+            operation.name,
+            f"x is {tuple(x.shape)}, y is {tuple(y.shape)}",
+            "The size of tensor a must match the size of tensor b, or one of them must be 1, in "
+            "every dimension counted from the last",
+            "reshape, or insert a dimension of size 1 with unsqueeze",
+        )
+    )
+
+
+_NUMBERS = (bool, int, float)
+
+
+def as_operand(x: Any, what: str) -> Any:
+    """A tensor or a Python number; NumPy's scalars and arrays become one of them.
+
+    Raises:
+        TypeError: for anything else.
+    """
+    if isinstance(x, (Tensor, bool, int, float)):
+        return x
+    if isinstance(x, np.generic) or (isinstance(x, ndarray) and x.ndim == 0):
+        return x.item()
+    if isinstance(x, ndarray):
+        return wrap(x)
+    raise TypeError(
+        f"{what}(): argument must be Tensor or a number, not {type(x).__name__}"
+    )
+
+
+def converted(x: Any, dtype: Any) -> Any:
+    """A tensor in that dtype (itself if it has it); numbers take the dtype of their neighbour."""
+    if isinstance(x, Tensor):
+        return x if x._value.dtype == dtype else apply(cast_primitive, x, dtype=dtype)
+    if is_floating(dtype):
+        return float(x)
+    if dtype.kind == "b":
+        return bool(x)
+    return wrapped_integer(int(x), dtype)
+
+
+def wrapped_integer(x: int, dtype: Any) -> int:
+    """An integer as it is stored: modulo the size of the dtype, as in C."""
+    info = np.iinfo(dtype)
+    span = int(info.max) - int(info.min) + 1
+    return (x - int(info.min)) % span + int(info.min)
