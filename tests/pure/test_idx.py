@@ -102,6 +102,7 @@ def header(code: int, *sizes: int) -> bytes:
         (header(8, 2, 3) + b"1234567", "more bytes follow"),
         (header(8, 2**32 - 1, 2**32 - 1), "more than the file can hold"),
         (header(0x0E, *[2**32 - 1] * 64), "more than the file can hold"),
+        (header(8, 1000, 900) + b"12", "more than the file can hold"),
         (header(8, 0, *[2**32 - 1] * 3), "more than the file can hold"),
         (gzip.compress(header(8, 4) + b"1234")[:-3], "gzip data is damaged"),
         (gzip.compress(header(8, 4) + b"1234") + b"rubbish", "gzip data is damaged"),
