@@ -18,7 +18,7 @@ from narae.train import figures
 from narae.train.figures import Examples, line_figure, training_figure, worst_mistakes
 
 matplotlib = pytest.importorskip("matplotlib")
-pytestmark = pytest.mark.filterwarnings("error")
+pytestmark = pytest.mark.filterwarnings("error::UserWarning", "error::RuntimeWarning")
 
 HISTORY = {
     "train_loss": [2.0, 1.0, 0.5],
