@@ -39,6 +39,8 @@ from narae.reference.windows import (
 # Size of the windows of one piece of the batch: large enough for an efficient matrix
 # product, small enough to stay in the second- or third-level cache.
 PIECE_BYTES = 2 * 1024 * 1024
+# Each piece reads the whole weight again, so its windows are at least this many times larger.
+PIECE_WEIGHTS = 4
 
 
 def conv(
@@ -178,5 +180,4 @@ def _split(groups: int, rows: int, columns: int) -> tuple[int, ...]:
 def _piece_size(w: Array, groups: int, out: Sizes) -> int:
     """How many images to work off at once."""
     windows = groups * prod(w.shape[1:]) * prod(out) * w.itemsize  # bytes for one image
-    # Each piece reads the whole weight again, which a large weight should pay for.
-    return max(1, max(PIECE_BYTES, 4 * w.nbytes) // max(windows, 1))
+    return max(1, max(PIECE_BYTES, PIECE_WEIGHTS * w.nbytes) // max(windows, 1))
