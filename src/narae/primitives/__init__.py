@@ -2,6 +2,43 @@
 
 from narae.ir import bind
 
+from .activations import (
+    elu,
+    gelu,
+    glu,
+    hardshrink,
+    hardsigmoid,
+    hardswish,
+    hardtanh,
+    leaky_relu,
+    logsigmoid,
+    mish,
+    prelu,
+    relu,
+    silu,
+    softplus,
+    softshrink,
+    threshold,
+)
+from .blends import (
+    clamp,
+    copysign,
+    exp2,
+    fmax,
+    fmin,
+    hypot,
+    lerp,
+    log2,
+    log10,
+    logaddexp,
+    logaddexp2,
+    logit,
+    masked_fill,
+    nan_to_num,
+    reciprocal,
+    sinc,
+    xlogy,
+)
 from .composite import Composite
 from .contractions import conv, conv_grad_w, conv_grad_x, matmul, transpose_last
 from .control import call, scan
@@ -10,6 +47,7 @@ from .elementwise import *  # noqa: F403
 from .elementwise import add, mul
 from .generators import full, iota, ones, random_bits, zeros
 from .indexing import gather, index_add, scatter, scatter_add, take
+from .linear import linear, linear_without_bias
 from .movement import (
     concat,
     diagonal,
@@ -29,4 +67,27 @@ from .ordering import sort, topk
 from .pooling import max_pool, window_sum, window_sum_grad
 from .record import REGISTRY, Primitive, is_number, shape_of
 from .reductions import amax, amin, argmax, argmin, prod, sum_
+from .statistics import (
+    log_softmax,
+    logcumsumexp,
+    logsumexp,
+    max_with_index,
+    mean,
+    min_with_index,
+    softmax,
+    std,
+    var,
+    vector_norm,
+)
 from .unbroadcast import sum_to_shape
+from .views import (
+    as_strided,
+    select,
+    squeeze,
+    squeeze_all,
+    swapped,
+    t,
+    transpose,
+    unsqueeze,
+    write_at,
+)

@@ -3,4 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-LOWERINGS: dict[Any, Callable[..., Any]] = {}
+from . import views
+
+LOWERINGS: dict[Any, Callable[..., Any]] = {
+    **views.LOWERINGS,
+}

@@ -90,7 +90,9 @@ def _execute_half(
     operation: Any, lowering: Any, operands: Sequence[Any], attrs: dict[str, Any], dtype: Any
 ) -> Any:
     """Compute in float32, round once."""
-    moves_only = operation.kind in _EXACT_KINDS or operation in _EXACT
+    moves_only = (
+        operation.kind in _EXACT_KINDS or operation in _EXACT or operation.unview is not None
+    )
     if moves_only and operation is not p.fold_windows:
         return as_arrays(lowering(*operands, **attrs))
     result = as_arrays(lowering(*(_widen(operand) for operand in operands), **attrs))
