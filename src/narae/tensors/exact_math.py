@@ -7,16 +7,19 @@ that a random stream can agree bit for bit.
 
 import math
 from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 Doubles = npt.NDArray[np.float64]
 Singles = npt.NDArray[np.float32]
+_Floats = TypeVar("_Floats", Doubles, Singles)
 
 # Above this many elements the C library's functions, called one by one, give way to NumPy's
 # vectorized ones, which may differ from them in the last bit of a float64.
 LIBM_LIMIT = 4096
+_CHUNK = 16384
 
 _VECTORIZED: dict[str, Callable[[Doubles], Doubles]] = {
     "log": np.log,
@@ -56,7 +59,7 @@ def _in_domain(name: str, x: Doubles) -> npt.NDArray[np.bool_]:
     return np.isfinite(x)
 
 
-def two_sum(a: Doubles, b: Doubles) -> tuple[Doubles, Doubles]:
+def two_sum(a: Doubles, b: Doubles | np.float64) -> tuple[Doubles, Doubles]:
     """Return the rounded sum and its exact error (Knuth, TAOCP 2, 4.2.2)."""
     total = a + b
     shadow = total - a
@@ -64,7 +67,7 @@ def two_sum(a: Doubles, b: Doubles) -> tuple[Doubles, Doubles]:
     return total, error
 
 
-def two_product(a: Doubles, b: Doubles) -> tuple[Doubles, Doubles]:
+def two_product(a: Doubles, b: Doubles | np.float64) -> tuple[Doubles, Doubles]:
     """Return the rounded product and its exact error (Dekker, 1971, with Veltkamp's splitting)."""
     a_high, a_low = _split(a)
     b_high, b_low = _split(b)
@@ -73,7 +76,7 @@ def two_product(a: Doubles, b: Doubles) -> tuple[Doubles, Doubles]:
     return product, error
 
 
-def _split(x: Doubles) -> tuple[Doubles, Doubles]:
+def _split(x: Any) -> tuple[Any, Any]:
     scaled = 134217729.0 * x  # 2**27 + 1 halves the 53 bits of a float64
     high = scaled - (scaled - x)
     return high, x - high
@@ -87,7 +90,8 @@ def round_to_odd(total: Doubles, error: Doubles) -> Doubles:
     bits = np.array(total, np.float64).view(np.int64)
     inexact = (error != 0) & np.isfinite(error) & np.isfinite(total) & (bits & 1 == 0)
     outward = np.signbit(error) == np.signbit(total)
-    return (bits + np.where(inexact, np.where(outward, 1, -1), 0)).view(np.float64)
+    bits += inexact * np.where(outward, 1, -1)
+    return bits.view(np.float64)
 
 
 def fused_multiply_add(x: Doubles, scale: float, offset: float) -> Doubles:
@@ -100,15 +104,9 @@ def fused_multiply_add(x: Doubles, scale: float, offset: float) -> Doubles:
     >>> fused_multiply_add(np.array([1 + tiny]), 1 - tiny, -1.0).item() == -(tiny**2)
     True
     """
-    with np.errstate(all="ignore"):
-        if offset == 0.0:
-            return x * scale + offset  # adding zero rounds nothing
-        product, product_error = two_product(x, np.full_like(x, scale))
-        low, low_error = two_sum(np.full_like(x, offset), product_error)
-        high, high_error = two_sum(product, low)
-        out = high + round_to_odd(*two_sum(low_error, high_error))
-        # The splitting overflows near the largest float64; two roundings are all that is left.
-        return np.where(np.isfinite(out), out, x * scale + offset)
+    if offset == 0.0:
+        return x * scale + offset  # adding zero rounds nothing
+    return _in_chunks(_fused_double, x, np.float64(scale), np.float64(offset))
 
 
 def fused_multiply_add_single(x: Singles, scale: float, offset: float) -> Singles:
@@ -118,9 +116,38 @@ def fused_multiply_add_single(x: Singles, scale: float, offset: float) -> Single
     0.0
     """
     scale_single, offset_single = np.float32(scale), np.float32(offset)
+    if offset_single == 0:
+        return x * scale_single + offset_single
+    return _in_chunks(_fused_single, x, np.float64(scale_single), np.float64(offset_single))
+
+
+def _in_chunks(
+    function: Callable[[_Floats, np.float64, np.float64], _Floats],
+    x: _Floats,
+    scale: np.float64,
+    offset: np.float64,
+) -> _Floats:
+    """Apply a function to pieces whose intermediate arrays stay in the fast caches."""
+    flat = x.reshape(-1)
+    out = np.empty_like(flat)
     with np.errstate(all="ignore"):
-        if offset_single == 0:
-            return x * scale_single + offset_single
-        product = x.astype(np.float64) * np.float64(scale_single)  # exact: 24 + 24 bits
-        total, error = two_sum(product, np.full_like(product, offset_single))
-        return round_to_odd(total, error).astype(np.float32)
+        for start in range(0, flat.size, _CHUNK):
+            out[start : start + _CHUNK] = function(flat[start : start + _CHUNK], scale, offset)
+    return out.reshape(x.shape)
+
+
+def _fused_double(x: Doubles, scale: np.float64, offset: np.float64) -> Doubles:
+    product, product_error = two_product(x, scale)
+    low, low_error = two_sum(product_error, offset)
+    high, high_error = two_sum(product, low)
+    out = high + round_to_odd(*two_sum(low_error, high_error))
+    # The splitting overflows near the largest float64; two roundings are all that is left.
+    return np.where(np.isfinite(out), out, x * scale + offset)
+
+
+def _fused_single(x: Singles, scale: np.float64, offset: np.float64) -> Singles:
+    product = x.astype(np.float64) * scale  # exact: 24 + 24 bits
+    total, error = two_sum(product, offset)
+    if error.any():
+        total = round_to_odd(total, error)
+    return total.astype(np.float32)

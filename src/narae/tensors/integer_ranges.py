@@ -1,5 +1,6 @@
 """Which integers a random draw may return for each dtype, as PyTorch's `random_` decides it."""
 
+from functools import cache
 from typing import Any
 
 import ml_dtypes
@@ -13,6 +14,7 @@ _INT64 = np.iinfo(np.int64)
 _WITHOUT_DRAWS = tuple(np.dtype(kind) for kind in (np.uint16, np.uint32, np.uint64))
 
 
+@cache
 def significant_bits(kind: NumpyDType) -> int:
     """Return the bits of a floating point dtype's significand: all integers below 2**bits fit.
 
@@ -22,6 +24,7 @@ def significant_bits(kind: NumpyDType) -> int:
     return int(_finfo(kind).nmant) + 1
 
 
+@cache
 def largest_value(kind: NumpyDType) -> float:
     """Return the largest finite number of a floating point dtype.
 

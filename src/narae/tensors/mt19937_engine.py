@@ -75,8 +75,7 @@ class Engine:
     def reseed(self, seed: SupportsInt | SupportsIndex) -> None:
         """Start the stream of a seed; only its lower 32 bits choose the words."""
         self._seed = seed_bits(seed)
-        key = np.random.RandomState(self._seed % 2**32).get_state(legacy=False)["state"]["key"]
-        self._set_words(key, _WORDS)
+        self._set_words(_first_words(self._seed % 2**32), _WORDS)
         self._untouched = True  # PyTorch writes position 0 before the first draw, 624 later on
         self.next_normal: float | None = None
         self._next_float_normal: float | None = None
@@ -146,6 +145,15 @@ class Engine:
 
     def _set_words(self, key: npt.NDArray[np.uint32], position: int) -> None:
         self._bits.state = {"bit_generator": "MT19937", "state": {"key": key, "pos": position}}
+
+
+def _first_words(seed: int) -> npt.NDArray[np.uint32]:
+    """The state that `init_genrand` makes of 32 bits."""
+    words = [seed]
+    for i in range(1, _WORDS):
+        last = words[-1]
+        words.append((1812433253 * (last ^ (last >> 30)) + i) % 2**32)
+    return np.array(words, np.uint32)
 
 
 def _restore(kind: type[Engine], state: npt.NDArray[np.uint8]) -> Engine:
