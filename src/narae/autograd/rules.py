@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from narae.base.errors import GraphError
 from narae.base.shapes import Shape
@@ -54,7 +55,9 @@ def operand_grads(
         )
     if operation.kind == "control":
         return operation.joint_grad(needs, grads, *saved, vjp=vjp, **attrs)  # type: ignore[no-any-return]
-    if operation.kind == "composite" and any(grad is not None for grad in grads[1:]):
+    if operation.kind == "composite" and (
+        operation.by_decomposition or any(grad is not None for grad in grads[1:])
+    ):
         return _by_decomposition(operation, needs, grads, saved, attrs)
     return operation.joint_grad(needs, grads, *saved, **attrs)  # type: ignore[no-any-return]
 
@@ -66,7 +69,7 @@ def _by_decomposition(
     saved: Sequence[Any],
     attrs: dict[str, Any],
 ) -> Sequence[Any]:
-    """Differentiate the decomposition: for gradients that reach auxiliary results.
+    """Differentiate the decomposition, as when gradients reach auxiliary results.
 
     A composite with several results saves all of its operands first.
     """
@@ -87,8 +90,15 @@ def unbroadcast(operation: Any, grad: Any, shape: Shape) -> Any:
     return grad
 
 
+_vjps: WeakKeyDictionary[Program, dict[tuple[bool, ...], Program]] = WeakKeyDictionary()
+
+
 def vjp(program: Program, needs: Sequence[bool]) -> Program:
-    """The vector-Jacobian product of a program (see `narae.autograd.vjp`)."""
+    """The vector-Jacobian product of a program (see `narae.autograd.vjp`), made once."""
     from .vjp import vjp_program
 
-    return vjp_program(program, needs)
+    known = _vjps.setdefault(program, {})
+    key = tuple(needs)
+    if key not in known:
+        known[key] = vjp_program(program, key)
+    return known[key]

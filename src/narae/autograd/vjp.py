@@ -5,6 +5,7 @@ from typing import Any
 
 from narae.base.dtypes import is_floating
 from narae.ir import Node, Program, Value, bind, trace
+from narae.ir.rewrite import dead_code
 from narae.primitives import add
 from narae.primitives.generators import zeros
 from narae.primitives.record import shape_of
@@ -25,7 +26,7 @@ def vjp_program(program: Program, needs: Sequence[bool]) -> Program:
         return tape.backward(values[len(program.inputs) :])
 
     metas = [*program.inputs, *program.outputs]
-    return trace(run, metas, program.name + "_vjp")
+    return dead_code(trace(run, metas, program.name + "_vjp"))
 
 
 class _Tape:

@@ -85,7 +85,7 @@ class Node:
 class Program:
     """Inputs, nodes in order, outputs. Immutable by convention; passes build new ones."""
 
-    __slots__ = ("inputs", "name", "nodes", "outputs")
+    __slots__ = ("__weakref__", "inputs", "name", "nodes", "outputs")
 
     def __init__(
         self,

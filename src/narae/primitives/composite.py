@@ -14,17 +14,29 @@ from .record import Primitive, Rule, is_number
 
 
 class Composite(Primitive):
-    """A primitive with a decomposition: `decompose(*operands, **attrs)` in simpler primitives."""
+    """A primitive with a decomposition: `decompose(*operands, **attrs)` in simpler primitives.
 
-    __slots__ = ("_bodies", "decompose")
+    With `by_decomposition` it needs no rule of its own: its gradient is that of the decomposition.
+    """
+
+    __slots__ = ("_bodies", "by_decomposition", "decompose")
 
     def __init__(
-        self, name: str, operands: str, formula: str, decompose: Rule, **more: Any
+        self,
+        name: str,
+        operands: str,
+        formula: str,
+        decompose: Rule,
+        by_decomposition: bool = False,
+        **more: Any,
     ) -> None:
+        if by_decomposition:
+            more.update(saves="*xs", joint_grad=_unused)
         super().__init__(
             name, "composite", operands, formula, shape=_unused, dtype=_unused, **more
         )
         self.decompose = decompose
+        self.by_decomposition = by_decomposition
         self._bodies: dict[Any, Program] = {}
 
     def body(self, operands: Sequence[Any], attrs: dict[str, Any]) -> Program:
