@@ -85,3 +85,60 @@ class _Tape:
             return
         known = grads.get(id(operand))
         grads[id(operand)] = grad if known is None else add(known, grad)
+
+
+def vjp_split(program: Program, needs: Sequence[bool]) -> tuple[Program, Program]:
+    """A forward program that also returns what backward reads, and the backward program.
+
+    before: f(x): v = exp(x); return v
+    after:  forward(x): v = exp(x); return v, v
+            backward(v, g): w = mul(g, v); return w
+
+    Returns:
+        forward: inputs -> outputs…, residuals…
+        backward: residuals…, gradients of outputs… -> gradients of the needed inputs
+    """
+    whole = vjp_program(program, needs)
+    count = len(program.inputs)
+    given = whole.inputs[count:]
+    dependent = _dependent_nodes(whole, given)
+    early = [node for node in whole.nodes if id(node) not in dependent]
+    late = [node for node in whole.nodes if id(node) in dependent]
+    residuals = _values_crossing(whole, late, given)
+    backward = Program([*residuals, *given], late, whole.outputs, program.name + "_backward")
+    inputs = whole.inputs[:count]
+    forward = Program(inputs, early, [*_outputs_of(whole, program), *residuals], program.name)
+    return forward, backward
+
+
+def _outputs_of(whole: Program, program: Program) -> list[Any]:
+    """The program's own outputs among the values of its vjp, which starts by running it."""
+    twin: dict[int, Any] = dict(zip(map(id, program.inputs), whole.inputs, strict=False))
+    for node, copied in zip(program.nodes, whole.nodes, strict=False):
+        twin.update(zip(map(id, node.outputs), copied.outputs, strict=True))
+    return [twin[id(x)] if isinstance(x, Value) else x for x in program.outputs]
+
+
+def _dependent_nodes(program: Program, roots: Sequence[Value]) -> set[int]:
+    """Ids of the nodes that are computed from some of the roots."""
+    reached = {id(value) for value in roots}
+    nodes: set[int] = set()
+    for node in program.nodes:
+        if any(id(x) in reached for x in node.operands):
+            nodes.add(id(node))
+            reached.update(id(y) for y in node.outputs)
+    return nodes
+
+
+def _values_crossing(
+    program: Program, late: Sequence[Node], given: Sequence[Value]
+) -> list[Value]:
+    """Inputs and early results that late nodes, or the outputs, read; each once, in order."""
+    made_late = {id(y) for node in late for y in node.outputs}
+    made_late |= {id(value) for value in given}
+    crossing: dict[int, Value] = {}
+    for reader in [*(node.operands for node in late), program.outputs]:
+        for x in reader:
+            if isinstance(x, Value) and id(x) not in made_late:
+                crossing.setdefault(id(x), x)
+    return list(crossing.values())

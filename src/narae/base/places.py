@@ -11,12 +11,13 @@ _TESTING = str(Path(_PACKAGE) / "testing")
 def user_frame(start: int = 1) -> FrameType | None:
     """The innermost frame whose code lies outside the package."""
     frame: FrameType | None = sys._getframe(start)
-    while frame is not None and _is_inside(frame.f_code.co_filename):
+    while frame is not None and is_package_file(frame.f_code.co_filename):
         frame = frame.f_back
     return frame
 
 
-def _is_inside(filename: str) -> bool:
+def is_package_file(filename: str) -> bool:
+    """Whether a file belongs to Narae (its testing helpers count as a user's)."""
     return filename.startswith(_PACKAGE) and not filename.startswith(_TESTING)
 
 

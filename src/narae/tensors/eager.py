@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from narae.autograd.tape import TapeNode
-from narae.base.dtypes import as_numpy, is_floating, result_type
+from narae.base.dtypes import FLOAT32, as_numpy, is_floating, is_half, result_type
 from narae.ir.dispatch import bind, register_interpreter, register_source
 from narae.primitives import Primitive
 from narae.primitives import cast as cast_primitive
@@ -75,7 +75,8 @@ def edge_of(tensor: Tensor) -> Any:
     return tensor if tensor._node is None else tensor._node
 
 
-def _save_operand(operand: Any) -> Any:
+def save_operand(operand: Any) -> Any:
+    """An operand as the tape keeps it: with its version, once its storage was written to."""
     if isinstance(operand, Tensor):
         cell = operand._cell
         if cell is not None and cell[0] != 0:
@@ -89,7 +90,7 @@ def _saved_items(
     saved: list[Any] = []
     for kind, index in operation.save_plan:
         if kind == "operand":
-            saved.append(_save_operand(operands[index]))
+            saved.append(save_operand(operands[index]))
         elif kind == "output":
             saved.append(SavedOutput(results[index], index))
         elif kind == "shape":
@@ -98,7 +99,7 @@ def _saved_items(
         elif kind == "dtype":
             saved.append(operands[index]._value.dtype)
         elif kind == "operands":
-            saved.extend(_save_operand(operand) for operand in operands)
+            saved.extend(save_operand(operand) for operand in operands)
         elif kind == "outputs":
             saved.extend(SavedOutput(result, place) for place, result in enumerate(results))
         else:
@@ -155,11 +156,19 @@ def apply(operation: Any, *operands: Any, **attrs: Any) -> Any:
             record(operation, operands, (out,), attrs)
         elif modes.inference:
             out._inference = True
+        if trace is not None and out._value.shape == () and _all_weak(operands):
+            out._weak = True
         return out
     results = tuple([wrap(item) for item in result])
     if modes.grad and operation.differentiable:
         record(operation, operands, results, attrs)
     return results
+
+
+def _all_weak(operands: Sequence[Any]) -> bool:
+    """Whether everything was a number: then the result is one, too."""
+    tensors = [x for x in operands if isinstance(x, Tensor)]
+    return bool(tensors) and all(x._weak for x in tensors)
 
 
 def unary(operation: Primitive) -> Callable[[Tensor], Tensor]:
@@ -180,7 +189,7 @@ def unary(operation: Primitive) -> Callable[[Tensor], Tensor]:
         out: Tensor = wrap(result if result.__class__ is ndarray else np.asarray(result))
         if x._requires_grad and differentiable and modes.grad:
             if saves_operand:
-                saved = [_save_operand(x)]
+                saved = [save_operand(x)]
             else:
                 saved = [SavedOutput(out, 0)] if saves_output else []
             node = x._node
@@ -232,7 +241,7 @@ def binary(operation: Primitive) -> Callable[[Any, Any], Tensor]:
             raise _broadcast_error(operation, first, second) from None
         out: Tensor = wrap(result if result.__class__ is ndarray else np.asarray(result))
         if (x._requires_grad or y._requires_grad) and differentiable and modes.grad:
-            saved = [_save_operand(x), _save_operand(y)] if saves_both else []
+            saved = [save_operand(x), save_operand(y)] if saves_both else []
             parents = (
                 (x if x._node is None else x._node) if x._requires_grad else None,
                 (y if y._node is None else y._node) if y._requires_grad else None,
@@ -250,6 +259,9 @@ def binary_promoted(operation: Primitive, x: Any, y: Any) -> Tensor:
     """Convert the operands to their common dtype, then apply."""
     x, y = as_operand(x, operation.name), as_operand(y, operation.name)
     dtype = result_type([_typed(x), _typed(y)])
+    if is_half(dtype) and (_is_weak(x) or _is_weak(y)):
+        wide = binary_promoted(operation, converted(x, FLOAT32), converted(y, FLOAT32))
+        return converted(wide, dtype)  # as eager mode does: float32 inside, rounded once
     x, y = converted(x, dtype), converted(y, dtype)
     if not isinstance(x, Tensor) and not isinstance(y, Tensor):
         x = wrap(np.asarray(x, dtype))
@@ -261,8 +273,14 @@ def binary_promoted(operation: Primitive, x: Any, y: Any) -> Tensor:
         raise _broadcast_error(operation, x, y) from None
 
 
+def _is_weak(operand: Any) -> bool:
+    return isinstance(operand, Tensor) and operand._weak
+
+
 def _typed(operand: Any) -> Any:
-    return operand._value if isinstance(operand, Tensor) else operand
+    if isinstance(operand, Tensor):
+        return 1.0 if operand._weak else operand._value
+    return operand
 
 
 def _broadcast_error(operation: Primitive, x: Any, y: Any) -> Exception:

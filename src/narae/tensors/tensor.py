@@ -8,6 +8,7 @@ Fields (all but `_value` are class defaults until they are needed):
     _grad           the accumulated gradient of a leaf
     _cell           [version, line of the last write], shared by all tensors on one storage
     _view           how it was derived from its base, if it is a view
+    _weak           a symbolic number of the host: like a Python number in promotion
 """
 
 from collections.abc import Callable, Iterator
@@ -42,6 +43,7 @@ class Tensor:
     _view: Any = None
     _hooks: Any = None
     _inference: bool = False
+    _weak: bool = False
     __array_priority__ = 1000
 
     def __init__(self, *sizes_or_data: Any, dtype: Any = None) -> None:
@@ -203,13 +205,18 @@ class Tensor:
     def grad(self, value: "Tensor | None") -> None:
         if value is not None:
             self._check_grad(value)
-        self._log()
-        self._grad = value
+        self._replace_grad(value)
 
     @grad.deleter
     def grad(self) -> None:
-        self._log()
-        self._grad = None
+        self._replace_grad(None)
+
+    def _replace_grad(self, value: "Tensor | None") -> None:
+        trace = modes.trace
+        if trace is not None:
+            trace.log(self)
+            trace.write_grad(self)
+        self._grad = value
 
     def _check_grad(self, value: "Tensor") -> None:
         if not isinstance(value, Tensor):

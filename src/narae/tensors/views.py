@@ -30,13 +30,15 @@ class View:
         seen: the version of the storage for which payload and node were computed.
         detached: gradients do not flow between view and base (`detach`, `.data`).
         no_grad: made while gradients were switched off.
+        several: made together with others, by `split`, `unbind` and the like.
     """
 
-    __slots__ = ("base", "detached", "no_grad", "seen", "steps")
+    __slots__ = ("base", "detached", "no_grad", "seen", "several", "steps")
 
     def __init__(self, base: Tensor, steps: tuple[Step, ...], seen: int, detached: bool) -> None:
         self.base, self.steps, self.seen, self.detached = base, steps, seen, detached
         self.no_grad = not modes.grad and not detached
+        self.several = False
 
     def refresh(self, view: Tensor) -> None:
         """Bring the payload (in a trace) and the node of a view up to date after writes."""
@@ -92,11 +94,18 @@ def attach_view(
         out._inference = True
 
 
+def mark_several(views: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Note that views came from one function together: gradients forbid writes to such views."""
+    for view in views:
+        view._view.several = True
+    return views
+
+
 def is_view_of_memory(out: Any, x: Any) -> bool:
     """Whether an array shares memory with another one it was derived from."""
     if type(out) is Value:
         return True
-    return out is x or out.base is not None and np.may_share_memory(out, x)
+    return out is x or (out.base is not None and np.may_share_memory(out, x))
 
 
 # --- in-place writes ------------------------------------------------------------------------
@@ -196,9 +205,7 @@ def _write_symbolic(x: Tensor, result: Tensor) -> None:
         trace.value_of(base)
         base._log()
         base._value = unview(base._value, x._view.steps, value)
-        trace.written(base)
     x._value = value
-    trace.written(x)
 
 
 def unview(base: Any, steps: tuple[Step, ...], new: Any) -> Any:
