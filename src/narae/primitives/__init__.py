@@ -85,6 +85,7 @@ from .views import (
     select,
     squeeze,
     squeeze_all,
+    stack,
     swapped,
     t,
     transpose,

@@ -10,7 +10,7 @@ from narae.base.shapes import Shape
 from .composite import Composite
 from .generators import zeros
 from .indexing import scatter, scatter_add, take
-from .movement import narrow, permute, reshape, update_slice
+from .movement import concat, narrow, permute, reshape, update_slice
 from .record import shape_of
 
 
@@ -109,6 +109,22 @@ def _swap_record(name: str, grad_name: str) -> Composite:
 
 transpose = _swap_record("transpose", "TransposeBackward0")
 t = _swap_record("t", "TBackward0")
+
+
+def _stack(*xs: Any, dim: int) -> Any:
+    return concat(*(unsqueeze(x, dim=dim) for x in xs), dim=dim)
+
+
+stack = Composite(
+    "stack",
+    "*xs",
+    "all operands along a new dimension",
+    _stack,
+    joint_grad=lambda needs, grads, dim: tuple(
+        select(grads[0], dim=dim, index=index) if needed else None
+        for index, needed in enumerate(needs)
+    ),
+)
 
 
 # --- any strides ----------------------------------------------------------------------------

@@ -62,6 +62,11 @@ def as_strided(x: Array, *, size: Any, stride: Any, offset: int) -> Array:
     return view
 
 
+def stack(*xs: Array, dim: int) -> Array:
+    """Along a new dimension."""
+    return np.stack(xs, dim)
+
+
 def linear(x: Array, w: Array, b: Array) -> Array:
     """One matrix product; b is added in place."""
     out = linear_without_bias(x, w)
@@ -85,6 +90,7 @@ LOWERINGS = {
     p.transpose: transpose,
     p.t: transpose,
     p.as_strided: as_strided,
+    p.stack: stack,
     p.linear: linear,
     p.linear_without_bias: linear_without_bias,
 }

@@ -23,17 +23,26 @@ from .modes import (
     set_grad_enabled,
 )
 from .tensor import Parameter, Tensor
+from .tracing import is_tracing, tap
 
 _FUNCTION_MODULES = (
     "creation",
     "pointwise",
+    "arithmetic",
     "comparison",
     "reductions",
     "activations",
     "movement",
+    "splitting",
     "joining",
+    "rearranging",
     "indexing",
+    "gathering",
+    "scattering",
+    "searching",
     "linear",
+    "contracting",
+    "einsum",
     "ordering",
     "conversion",
     "random",
@@ -69,10 +78,12 @@ __all__ = [
     "int",
     "is_grad_enabled",
     "is_inference_mode_enabled",
+    "is_tracing",
     "long",
     "no_grad",
     "set_grad_enabled",
     "short",
+    "tap",
     *dtypes.DTYPES,
 ]
 
@@ -89,6 +100,6 @@ for _module_name in _FUNCTION_MODULES:
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("compile", "program_of"):
+    if name in ("compile", "program_of", "CompiledStep"):
         return getattr(importlib.import_module("narae.tensors.compile"), name)
     raise AttributeError(f"module 'narae.tensors' has no attribute {name!r}")
