@@ -7,6 +7,7 @@ import numpy as np
 
 from narae.autograd.tape import TapeNode
 from narae.base.dtypes import FLOAT32, as_numpy, is_floating, is_half, result_type
+from narae.ir.builder import current_builder
 from narae.ir.dispatch import bind, register_interpreter, register_source
 from narae.primitives import Primitive
 from narae.primitives import cast as cast_primitive
@@ -22,12 +23,12 @@ ndarray = np.ndarray
 
 
 def _without_operands(operation: Any, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
-    """Constants belong to the trace that is going on, if there is one."""
+    """Constants belong to the innermost trace that is going on, if there is one."""
     if "dtype" in attrs:
         attrs["dtype"] = as_numpy(attrs["dtype"])
-    trace = modes.trace
-    if trace is not None:
-        return trace.builder_add(operation, operands, attrs)
+    builder = current_builder()
+    if builder is not None:
+        return builder.add(operation, operands, attrs)
     return execute(operation, operands, attrs)
 
 
