@@ -39,6 +39,14 @@ from .blends import (
     sinc,
     xlogy,
 )
+from .class_losses import (
+    cross_entropy,
+    cross_entropy_2d,
+    cross_entropy_grad,
+    cross_entropy_soft,
+    nll_loss,
+    nll_loss_2d,
+)
 from .composite import Composite
 from .contractions import conv, conv_grad_w, conv_grad_x, matmul, transpose_last
 from .control import call, scan
@@ -48,6 +56,16 @@ from .elementwise import add, mul
 from .generators import full, iota, ones, random_bits, zeros
 from .indexing import gather, index_add, scatter, scatter_add, take
 from .linear import linear, linear_without_bias
+from .losses import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    huber_loss,
+    kl_div,
+    l1_loss,
+    mse_loss,
+    smooth_l1_loss,
+    soft_margin_loss,
+)
 from .movement import (
     concat,
     diagonal,
