@@ -49,6 +49,10 @@ class _Tape:
         if operation.differentiable and any(self._is_active(x) for x in node.operands):
             self.active.update(id(y) for y in node.outputs if is_floating(y.dtype))
 
+    def outputs(self) -> list[Any]:
+        """The program's own outputs."""
+        return self._values(self.program.outputs)
+
     def _values(self, operands: Sequence[Any]) -> list[Any]:
         return [self.known[id(x)] if isinstance(x, Value) else x for x in operands]
 
@@ -98,25 +102,26 @@ def vjp_split(program: Program, needs: Sequence[bool]) -> tuple[Program, Program
         forward: inputs -> outputs…, residuals…
         backward: residuals…, gradients of outputs… -> gradients of the needed inputs
     """
-    whole = vjp_program(program, needs)
     count = len(program.inputs)
+
+    def run(*values: Any) -> tuple[Any, ...]:
+        tape = _Tape(program, values[:count], needs)
+        return (*tape.outputs(), *tape.backward(values[count:]))
+
+    whole = dead_code(trace(run, [*program.inputs, *program.outputs], program.name))
+    outputs, grads = _cut(whole.outputs, len(program.outputs))
     given = whole.inputs[count:]
     dependent = _dependent_nodes(whole, given)
     early = [node for node in whole.nodes if id(node) not in dependent]
     late = [node for node in whole.nodes if id(node) in dependent]
-    residuals = _values_crossing(whole, late, given)
-    backward = Program([*residuals, *given], late, whole.outputs, program.name + "_backward")
-    inputs = whole.inputs[:count]
-    forward = Program(inputs, early, [*_outputs_of(whole, program), *residuals], program.name)
+    residuals = _values_crossing([*(node.operands for node in late), grads], late, given)
+    backward = Program([*residuals, *given], late, grads, program.name + "_backward")
+    forward = Program(whole.inputs[:count], early, [*outputs, *residuals], program.name)
     return forward, backward
 
 
-def _outputs_of(whole: Program, program: Program) -> list[Any]:
-    """The program's own outputs among the values of its vjp, which starts by running it."""
-    twin: dict[int, Any] = dict(zip(map(id, program.inputs), whole.inputs, strict=False))
-    for node, copied in zip(program.nodes, whole.nodes, strict=False):
-        twin.update(zip(map(id, node.outputs), copied.outputs, strict=True))
-    return [twin[id(x)] if isinstance(x, Value) else x for x in program.outputs]
+def _cut(items: Sequence[Any], place: int) -> tuple[Sequence[Any], Sequence[Any]]:
+    return items[:place], items[place:]
 
 
 def _dependent_nodes(program: Program, roots: Sequence[Value]) -> set[int]:
@@ -131,14 +136,14 @@ def _dependent_nodes(program: Program, roots: Sequence[Value]) -> set[int]:
 
 
 def _values_crossing(
-    program: Program, late: Sequence[Node], given: Sequence[Value]
+    readers: Sequence[Sequence[Any]], late: Sequence[Node], given: Sequence[Value]
 ) -> list[Value]:
-    """Inputs and early results that late nodes, or the outputs, read; each once, in order."""
+    """Inputs and early results that the readers need; each once, in order."""
     made_late = {id(y) for node in late for y in node.outputs}
     made_late |= {id(value) for value in given}
     crossing: dict[int, Value] = {}
-    for reader in [*(node.operands for node in late), program.outputs]:
-        for x in reader:
+    for operands in readers:
+        for x in operands:
             if isinstance(x, Value) and id(x) not in made_late:
                 crossing.setdefault(id(x), x)
     return list(crossing.values())
