@@ -12,6 +12,8 @@ tensor([2., 4.])
 import importlib
 from typing import Any
 
+from narae.base.upstairs import answer
+
 __version__ = "0.1.0"
 
 # Packages that appear as attributes without a further import statement.
@@ -31,6 +33,14 @@ _PACKAGES = (
     "utils",
     "vision",
 )
+
+
+def _for_autograd(name: str) -> Any:
+    """What `narae.autograd` offers, and the floor of tensors has."""
+    return getattr(importlib.import_module("narae.tensors.autograd_names"), name)
+
+
+answer("autograd", _for_autograd)
 
 
 def __getattr__(name: str) -> Any:

@@ -67,7 +67,7 @@ class _Tape:
         for node in reversed(self.program.nodes):
             self._backward_node(node, grads)
         return tuple(
-            grads.get(id(value), None) if id(value) in grads else zeros(value.shape, value.dtype)
+            grads[id(value)] if id(value) in grads else zeros(value.shape, value.dtype)
             for value, needed in zip(self.program.inputs, self.needs, strict=True)
             if needed
         )

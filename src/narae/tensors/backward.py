@@ -70,6 +70,13 @@ class _TensorValues:
             )
         return replaced if self.create_graph else replaced._value
 
+    def backward_of_function(
+        self, operation: Any, grads: Sequence[Any], saved: Sequence[Any], node: TapeNode
+    ) -> Sequence[Any]:
+        from .custom_function import backward_of_function
+
+        return backward_of_function(operation, grads, saved, self.create_graph)
+
     def check(self, node: TapeNode, grads: Sequence[Any]) -> None:
         if modes.anomaly:
             from .anomaly import check_backward

@@ -129,9 +129,7 @@ def record(
                 out._node = (node, index)
                 out._requires_grad = True
     if modes.anomaly:
-        from .anomaly import note_place
-
-        note_place(node)
+        _note_place(node, results)
 
 
 # --- applying operations --------------------------------------------------------------------
@@ -199,16 +197,16 @@ def unary(operation: Primitive) -> Callable[[Tensor], Tensor]:
             )
             out._requires_grad = True
             if modes.anomaly:
-                _note_place(made)
+                _note_place(made, (out,))
         return out
 
     return run
 
 
-def _note_place(node: TapeNode) -> None:
+def _note_place(node: TapeNode, results: Sequence[Tensor]) -> None:
     from .anomaly import note_place
 
-    note_place(node)
+    note_place(node, results)
 
 
 def binary(operation: Primitive) -> Callable[[Any, Any], Tensor]:
@@ -250,7 +248,7 @@ def binary(operation: Primitive) -> Callable[[Any, Any], Tensor]:
             out._node = made = TapeNode(operation, parents, saved, {}, result.shape)
             out._requires_grad = True
             if modes.anomaly:
-                _note_place(made)
+                _note_place(made, (out,))
         return out
 
     return run

@@ -17,6 +17,8 @@ class Modes(threading.local):
     grad: bool = True
     inference: bool = False
     anomaly: bool = False
+    check_nan: bool = True
+    first_anomaly: str = ""
     trace: "Trace | None" = None
 
 
