@@ -1,6 +1,6 @@
 """`compile` and `program_of`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from narae.ir import Program, dead_code
@@ -12,11 +12,11 @@ from .tracer import trace_step
 from .trees import flatten
 
 
-def compile(  # noqa: A001  (PyTorch's name)
+def compile(
     model: Any = None,
     *,
     keep_grads: bool = False,
-    taps: Sequence[str] = (),
+    taps: Sequence[str] | Mapping[str, Callable[[Tensor], Tensor]] = (),
     executor: str | None = None,
     verify: bool = True,
     fullgraph: bool = True,
@@ -34,7 +34,8 @@ def compile(  # noqa: A001  (PyTorch's name)
     Args:
         model: a function (a step) or a Module; without it, a decorator is returned.
         keep_grads: leave the gradients in `.grad`; otherwise reading them afterwards is an error.
-        taps: names of intermediates to hand out in `.taps` (see `narae.tap`).
+        taps: intermediates to hand out in `.taps`: names given with `narae.tap`, or paths of
+            modules; a dict maps names to functions, such as statistics, of the intermediate.
         executor: who runs the program; the fastest one by default.
         verify: trace again on calls 2, 4, 8, … and compare.
         fullgraph, dynamic, backend, mode: accepted for programs written for PyTorch; ignored.
@@ -86,7 +87,7 @@ def program_of(function: Callable[..., Any]) -> Callable[..., Program]:
             argument_names=argument_names(function, spec, len(arguments)),
             names=named_tensors(function),
             keep_grads=True,
-            taps=(),
+            taps={},
         )
         return dead_code(traced.program)
 

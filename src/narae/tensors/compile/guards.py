@@ -1,7 +1,8 @@
 """What a traced step took for granted, and whether it still holds."""
 
 from collections.abc import Callable, Iterator
-from types import FunctionType, MethodType
+from functools import partial
+from types import CellType, FunctionType, MethodType
 from typing import Any
 
 from narae.base.places import is_package_file
@@ -61,11 +62,15 @@ def _references(function: Any, seen: set[int]) -> Iterator[Reference]:
 def _names(function: FunctionType) -> Iterator[tuple[str, Callable[[], Any]]]:
     cells = function.__closure__ or ()
     for name, cell in zip(function.__code__.co_freevars, cells, strict=True):
-        yield name, lambda cell=cell: cell.cell_contents
+        yield name, partial(_cell_contents, cell)
     space = function.__globals__
     for name in _global_names(function.__code__):
         if name in space:
-            yield name, lambda name=name: space[name]
+            yield name, partial(space.__getitem__, name)
+
+
+def _cell_contents(cell: CellType) -> Any:
+    return cell.cell_contents
 
 
 def _global_names(code: Any) -> set[str]:

@@ -30,8 +30,8 @@ class CompiledModule:
     def __init__(self, module: Any, *, executor: str | None = None, verify: bool = True) -> None:
         self.__dict__["_module"] = module
         self.__dict__["_executor"] = executor
-        options = {"executor": executor, "verify": verify}
-        self.__dict__["_forward"] = CompiledStep(module.__call__, **options)
+        forward = CompiledStep(module.__call__, executor=executor, verify=verify)
+        self.__dict__["_forward"] = forward
         self.__dict__["_pairs"] = {}
 
     def __getattr__(self, name: str) -> Any:

@@ -3,7 +3,7 @@
 import inspect
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import update_wrapper
 from typing import Any
 
@@ -16,7 +16,8 @@ from narae.tensors.tensor import Tensor
 
 from .guards import Guards, named_tensors
 from .plan import Plan, check_aliases
-from .tracer import Traced, trace_step
+from .tapping import tapped_modules
+from .tracer import Taps, Traced, trace_step
 from .trees import flatten
 
 logger = logging.getLogger("narae.compile")
@@ -36,7 +37,7 @@ class CompiledStep:
         function: Callable[..., Any],
         *,
         keep_grads: bool = False,
-        taps: Sequence[str] | dict[str, Callable[[Tensor], Tensor]] = (),
+        taps: Sequence[str] | Mapping[str, Callable[[Tensor], Tensor]] = (),
         executor: str | None = None,
         verify: bool = True,
     ) -> None:
@@ -44,7 +45,7 @@ class CompiledStep:
         self._function = function
         self._name = getattr(function, "__name__", type(function).__name__)
         self._keep_grads, self._executor, self._verify = keep_grads, executor, verify
-        self._tap_request = taps
+        self._taps = _as_taps(taps)
         self._plans: dict[Any, list[Plan]] = {}
         self.taps: dict[str, Tensor] = {}
         self.traces = 0
@@ -54,7 +55,7 @@ class CompiledStep:
             return self
         bound = self.__dict__.setdefault("_bound", {})
         if id(instance) not in bound:
-            method = self._function.__get__(instance, owner)  # type: ignore[attr-defined]
+            method = self._function.__get__(instance, owner)
             bound[id(instance)] = (instance, self._again(method))
         return bound[id(instance)][1]
 
@@ -62,7 +63,7 @@ class CompiledStep:
         return CompiledStep(
             function,
             keep_grads=self._keep_grads,
-            taps=self._tap_request,
+            taps=self._taps,
             executor=self._executor,
             verify=self._verify,
         )
@@ -77,12 +78,12 @@ class CompiledStep:
         if self._verify and plan.calls and plan.calls & (plan.calls - 1) == 0:
             self._compare(plan, spec, arguments)
         result, taps = plan(arguments)
-        if self._tap_request:
+        if self._taps:
             self.taps = self._tapped(taps)
         return result
 
     def _tapped(self, taps: dict[str, Tensor]) -> dict[str, Tensor]:
-        missing = [name for name in self._tap_request if name not in taps]
+        missing = [name for name in self._taps if name not in taps]
         if missing:
             raise TraceError(
                 f"[compile] no intermediate named {missing[0]!r} was met. Fix: name it with "
@@ -128,16 +129,17 @@ class CompiledStep:
         return Plan(traced, guards, executor_named(self._executor), self._name)
 
     def _trace(self, spec: Any, arguments: list[Tensor]) -> Traced:
-        return trace_step(
-            self._function,
-            arguments,
-            spec,
-            name=self._name,
-            argument_names=argument_names(self._function, spec, len(arguments)),
-            names=named_tensors(self._function),
-            keep_grads=self._keep_grads,
-            taps=list(self._tap_request),
-        )
+        with tapped_modules(self._function, self._taps):
+            return trace_step(
+                self._function,
+                arguments,
+                spec,
+                name=self._name,
+                argument_names=argument_names(self._function, spec, len(arguments)),
+                names=named_tensors(self._function),
+                keep_grads=self._keep_grads,
+                taps=self._taps,
+            )
 
     def _compare(self, plan: Plan, spec: Any, arguments: list[Tensor]) -> None:
         """Trace again and compare: what changes from call to call must not be baked in."""
@@ -156,6 +158,16 @@ class CompiledStep:
 
     def __repr__(self) -> str:
         return f"<compiled {self._name}, traced {self.traces} times>"
+
+
+def _as_taps(taps: Sequence[str] | Mapping[str, Callable[[Tensor], Tensor]]) -> Taps:
+    if isinstance(taps, Mapping):
+        return taps
+    return dict.fromkeys([taps] if isinstance(taps, str) else taps, _itself)
+
+
+def _itself(tensor: Tensor) -> Tensor:
+    return tensor
 
 
 def argument_names(function: Any, spec: Any, count: int) -> list[str]:

@@ -1,6 +1,6 @@
 """Tracing a step: run it once on symbolic tensors, note what it read and wrote, undo everything."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from narae.ir import Program, Value
@@ -12,6 +12,8 @@ from .trees import flatten, unflatten
 # Where an input of the program comes from: ("argument", position), ("state", tensor),
 # or ("host", (action, position)).
 Source = tuple[str, Any]
+# What is wanted of each named intermediate: itself, or a statistic of it.
+Taps = Mapping[str, Callable[[Tensor], Tensor]]
 
 
 class Target:
@@ -48,7 +50,6 @@ class Traced:
         self.sources: list[Source] = []
         self.actions: list[HostAction] = []
         self.spec: Any = None
-        self.tap_names: list[str] = []
         self.result_needs_grad: list[bool] = []
         self.states: list[Target] = []
         self.grads: list[Target] = []
@@ -66,7 +67,7 @@ def trace_step(
     argument_names: Sequence[str],
     names: dict[int, str],
     keep_grads: bool,
-    taps: Sequence[str],
+    taps: Taps,
 ) -> Traced:
     """Trace `function(*args, **kwargs)` for the arguments that `call_spec` describes.
 
@@ -93,14 +94,13 @@ def _lift_argument(trace: Trace, tensor: Tensor, label: str) -> None:
 
 
 def _conclude(
-    trace: Trace, result: Any, arguments: Sequence[Tensor], keep_grads: bool, taps: Sequence[str]
+    trace: Trace, result: Any, arguments: Sequence[Tensor], keep_grads: bool, taps: Taps
 ) -> Traced:
     """Collect results, new states and gradients as the outputs of the program."""
     found = Traced()
     found.actions = trace.actions
     leaves: list[Tensor] = []
-    tapped = {key: trace.taps[key] for key in taps if key in trace.taps}
-    found.tap_names = list(tapped)
+    tapped = {key: look(trace.taps[key]) for key, look in taps.items() if key in trace.taps}
     found.spec = flatten((result, tapped), leaves)
     found.result_needs_grad = [leaf.requires_grad for leaf in leaves]
     outputs: list[Any] = [trace.value_of(leaf) for leaf in leaves]
