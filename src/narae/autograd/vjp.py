@@ -35,9 +35,7 @@ class _Tape:
     def __init__(self, program: Program, inputs: Sequence[Any], needs: Sequence[bool]) -> None:
         self.program, self.needs = program, needs
         self.known = dict(zip(map(id, program.inputs), inputs, strict=True))
-        self.active = {
-            id(value) for value, need in zip(program.inputs, needs, strict=True) if need
-        }
+        self.active = {id(value) for value, need in zip(program.inputs, needs, strict=True) if need}
         for node in program.nodes:
             self._forward(node)
 

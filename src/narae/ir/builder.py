@@ -101,9 +101,7 @@ def building(builder: Builder) -> Iterator[Builder]:
         _stack.builders.pop()
 
 
-def trace(
-    function: Callable[..., Any], metas: Sequence[Any], name: str = "program"
-) -> Program:
+def trace(function: Callable[..., Any], metas: Sequence[Any], name: str = "program") -> Program:
     """Run a function of values once on symbolic inputs and keep what it did.
 
     Args:

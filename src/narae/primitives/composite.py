@@ -32,9 +32,7 @@ class Composite(Primitive):
     ) -> None:
         if by_decomposition:
             more.update(saves="*xs", joint_grad=_unused)
-        super().__init__(
-            name, "composite", operands, formula, shape=_unused, dtype=_unused, **more
-        )
+        super().__init__(name, "composite", operands, formula, shape=_unused, dtype=_unused, **more)
         self.decompose = decompose
         self.by_decomposition = by_decomposition
         self._bodies: dict[Any, Program] = {}

@@ -80,8 +80,10 @@ def _pow_grad_x(grad: Any, x: Any, y: Any, out: Any) -> Any:
     if is_number(y):
         if y == 0:
             return mul(grad, 0)
-        return mul(grad, x if y == 2 else pow_(x, y - 1)) if y == 1 else mul(
-            mul(grad, y), x if y == 2 else pow_(x, y - 1)
+        return (
+            mul(grad, x if y == 2 else pow_(x, y - 1))
+            if y == 1
+            else mul(mul(grad, y), x if y == 2 else pow_(x, y - 1))
         )
     slope = mul(y, pow_(x, sub(y, 1)))
     return where(eq(y, 0), 0.0, mul(grad, slope))
@@ -170,12 +172,8 @@ cosh = unary("cosh", "hyperbolic cosine", lambda grad, x: mul(grad, sinh(x)), "x
 tanh = unary(
     "tanh", "hyperbolic tangent", lambda grad, out: mul(grad, sub(1, mul(out, out))), "out"
 )
-asinh = unary(
-    "asinh", "inverse of sinh", lambda grad, x: mul(grad, rsqrt(add(mul(x, x), 1))), "x"
-)
-acosh = unary(
-    "acosh", "inverse of cosh", lambda grad, x: mul(grad, rsqrt(sub(mul(x, x), 1))), "x"
-)
+asinh = unary("asinh", "inverse of sinh", lambda grad, x: mul(grad, rsqrt(add(mul(x, x), 1))), "x")
+acosh = unary("acosh", "inverse of cosh", lambda grad, x: mul(grad, rsqrt(sub(mul(x, x), 1))), "x")
 atanh = unary("atanh", "inverse of tanh", lambda grad, x: div(grad, sub(1, mul(x, x))), "x")
 atan2 = binary(
     "atan2",
@@ -207,9 +205,7 @@ erfinv = unary(
     lambda grad, out: mul(mul(grad, math.sqrt(math.pi) / 2), exp(mul(out, out))),
     "out",
 )
-lgamma = unary(
-    "lgamma", "log |gamma(x)|", lambda grad, x: mul(grad, digamma(x)), "x"
-)
+lgamma = unary("lgamma", "log |gamma(x)|", lambda grad, x: mul(grad, digamma(x)), "x")
 digamma = unary(
     "digamma", "derivative of lgamma", lambda grad, x: mul(grad, polygamma(x, order=1)), "x"
 )

@@ -61,8 +61,6 @@ gather = Primitive(
 )
 
 
-
-
 scatter_add = Primitive(
     "scatter_add",
     "indexing",

@@ -153,9 +153,7 @@ def narrow(x: Any, dim: int, first: int, length: int) -> Any:
     """A slice of `length` elements along one dimension."""
     shape = shape_of(x)
     start = tuple(first if place == dim else 0 for place in range(len(shape)))
-    stop = tuple(
-        first + length if place == dim else size for place, size in enumerate(shape)
-    )
+    stop = tuple(first + length if place == dim else size for place, size in enumerate(shape))
     return slice_(x, start=start, stop=stop, step=(1,) * len(shape))
 
 
@@ -241,10 +239,6 @@ fold_windows = Primitive(
     "the sum of overlapping windows: the transpose of `windows`",
     shape=lambda x, *, x_shape, dim, size, step: x_shape,
     dtype=first_dtype,
-    grads=(
-        lambda grad, x_shape, dim, size, step: windows(grad, dim=dim, size=size, step=step),
-    ),
+    grads=(lambda grad, x_shape, dim, size, step: windows(grad, dim=dim, size=size, step=step),),
     grad_name="UnfoldBackwardBackward0",
 )
-
-

@@ -57,9 +57,7 @@ window_sum = Primitive(
     shape=_pooled_shape,
     dtype=first_dtype,
     saves="x.shape",
-    grads=(
-        lambda grad, x_shape, **attrs: window_sum_grad(grad, x_shape=x_shape, **attrs),
-    ),
+    grads=(lambda grad, x_shape, **attrs: window_sum_grad(grad, x_shape=x_shape, **attrs),),
     grad_name="AvgPool2DBackward0",
 )
 

@@ -174,4 +174,3 @@ def first_dtype(x: Any, *_: Any, **__: Any) -> NumpyDType:
 def bool_dtype(*_: Any, **__: Any) -> NumpyDType:
     """Comparisons give bool."""
     return BOOL
-

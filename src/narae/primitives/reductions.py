@@ -69,9 +69,5 @@ sum_ = _reduction("sum", "the sum over the dimensions `dim`", _sum_grad, "x.shap
 prod = _reduction("prod", "the product over one dimension", _prod_grad, "x out")
 amax = _reduction("amax", "the largest; NaN wins", _extreme_grad, "x out")
 amin = _reduction("amin", "the smallest; NaN wins", _extreme_grad, "x out")
-argmax = _reduction(
-    "argmax", "the first index of the largest", None, dtype=lambda x, **_: INT64
-)
-argmin = _reduction(
-    "argmin", "the first index of the smallest", None, dtype=lambda x, **_: INT64
-)
+argmax = _reduction("argmax", "the first index of the largest", None, dtype=lambda x, **_: INT64)
+argmin = _reduction("argmin", "the first index of the smallest", None, dtype=lambda x, **_: INT64)
