@@ -107,7 +107,8 @@ class Sequential(_Numbered):
     def __add__(self, other: Any) -> "Sequential":
         if not isinstance(other, Sequential):
             raise ValueError(
-                f"add operator supports only objects of Sequential class, but {type(other)} is given."
+                "add operator supports only objects of Sequential class, but "
+                f"{type(other)} is given."
             )
         return Sequential(*self, *other)
 

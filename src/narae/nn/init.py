@@ -7,7 +7,7 @@ import math
 import warnings
 from typing import Any
 
-from narae.base.errors import ShapeError, explain
+from narae.base.errors import ShapeError
 from narae.tensors import Tensor, no_grad
 from narae.tensors.creation import constant
 
@@ -249,11 +249,7 @@ def dirac_(tensor: Any, groups: int = 1) -> Any:
     shape = tuple(tensor.shape)
     if shape[0] % groups:
         raise ValueError(
-            explain(
-                "dirac_",
-                f"dim 0 is {shape[0]}, groups {groups}",
-                "dim 0 must be divisible by groups",
-            )
+            f"dim 0 must be divisible by groups: {shape[0]} is not divisible by {groups}"
         )
     per_group = shape[0] // groups
     centre = tuple(size // 2 for size in shape[2:])

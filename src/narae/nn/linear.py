@@ -51,8 +51,8 @@ def _unusual_linear(x: Any, w: Any, b: Any) -> Any:
         raise DTypeError(
             explain(
                 "linear",
-                f"mat1 and mat2 must have the same dtype, but the input is {x.dtype} and the weight "
-                f"{w.dtype}",
+                f"mat1 and mat2 must have the same dtype, but the input is {x.dtype} and the "
+                f"weight {w.dtype}",
                 "a layer computes in the dtype of its weights",
                 f"convert the input (x.to({w.dtype})) or the model",
             )
@@ -83,7 +83,8 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
         raise ShapeError(
             explain(
                 "bilinear",
-                f"the inputs are {tuple(x1.shape)} and {tuple(x2.shape)}, the weight {tuple(w.shape)}",
+                f"the inputs are {tuple(x1.shape)} and {tuple(x2.shape)}, the weight "
+                f"{tuple(w.shape)}",
                 "leading sizes of the inputs must be equal, their last sizes those of the weight",
             )
         )

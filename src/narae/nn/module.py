@@ -1,8 +1,7 @@
 """`Module`: the base of every layer and model, with PyTorch's face.
 
 A module keeps three registries: parameters (trained), buffers (state that is not trained) and
-modules (children). Assigning a `Parameter`, a registered buffer's name or a `Module` as an attribute
-fills them.
+modules (children). Assigning a `Parameter`, a `Module` or a `Buffer` as an attribute fills them.
 """
 
 from collections import OrderedDict
@@ -501,7 +500,7 @@ class Module:
     _register_state_dict_hook = register_state_dict_post_hook
 
     def register_load_state_dict_pre_hook(self, hook: hooks_of.Hook) -> Any:
-        """Call `hook(module, state_dict, prefix, local_metadata, strict, missing_keys, …)` first."""
+        """Call `hook(module, state_dict, prefix, metadata, strict, missing, …)` first."""
         return hooks_of.add(self._own_state_hooks().load_before, hook)
 
     def register_load_state_dict_post_hook(self, hook: hooks_of.Hook) -> Any:

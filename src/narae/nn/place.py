@@ -42,13 +42,16 @@ def note(error: Exception, module: "Module") -> None:
 
 @contextmanager
 def entered(module: "Module") -> Iterator[None]:
-    """Keep the modules that are running in `modes.module_path` while anomaly mode is on."""
+    """Keep the path of the module that is running in `modes.module_path`, in anomaly mode."""
     if not modes.anomaly:
         yield
         return
-    stack = modes.__dict__.setdefault("module_path", [])
-    stack.append(module)
+    outermost = modes.__dict__.get("outermost_module")
+    before = modes.__dict__.get("module_path", "")
+    modes.__dict__["outermost_module"] = outermost or module
+    modes.module_path = path_of(module, outermost or module)
     try:
         yield
     finally:
-        stack.pop()
+        modes.__dict__["outermost_module"] = outermost
+        modes.module_path = before

@@ -20,6 +20,7 @@ from .activations import (
     softshrink,
     threshold,
 )
+from .average_pool import average_pool
 from .blends import (
     clamp,
     copysign,
@@ -50,9 +51,12 @@ from .class_losses import (
 from .composite import Composite
 from .contractions import conv, conv_grad_w, conv_grad_x, matmul, transpose_last
 from .control import call, scan
+from .convolution import conv_transpose, convolution
 from .cumulative import cummax, cummin, cumprod, cumsum
+from .dropout import dropout, dropout_mask
 from .elementwise import *  # noqa: F403
 from .elementwise import add, mul
+from .embedding import embedding, renormed_rows
 from .generators import full, iota, ones, random_bits, zeros
 from .indexing import gather, index_add, scatter, scatter_add, take
 from .linear import linear, linear_without_bias
@@ -80,6 +84,14 @@ from .movement import (
     update_diagonal,
     update_slice,
     windows,
+)
+from .normalization import (
+    batch_norm,
+    fixed_norm,
+    group_norm,
+    layer_norm,
+    moving_average,
+    rms_norm,
 )
 from .ordering import sort, topk
 from .pooling import max_pool, window_sum, window_sum_grad

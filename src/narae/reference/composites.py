@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from . import views
+from . import layers, views
 
 LOWERINGS: dict[Any, Callable[..., Any]] = {
+    **layers.LOWERINGS,
     **views.LOWERINGS,
 }

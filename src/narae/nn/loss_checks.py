@@ -1,0 +1,182 @@
+"""What all losses check before they compute: reduction, sizes, dtypes, weights."""
+
+import warnings
+from typing import Any
+
+from narae.base.dtypes import is_floating, result_type
+from narae.base.errors import DTypeError, GraphError, NotSupportedError, ShapeError, explain
+from narae.base.places import user_frame
+from narae.base.shapes import broadcast_shapes
+from narae.primitives import expand
+from narae.tensors import Tensor
+from narae.tensors.eager import apply, converted
+from narae.tensors.modes import modes
+
+REDUCTIONS = ("none", "mean", "sum")
+
+
+def warn_user(message: str) -> None:
+    """A UserWarning at the line of the user's call."""
+    frame = user_frame(2)
+    if frame is None:
+        warnings.warn(message, UserWarning, stacklevel=3)
+        return
+    registry = frame.f_globals.setdefault("__warningregistry__", {})
+    module = frame.f_globals.get("__name__", "<unknown>")
+    filename, line = frame.f_code.co_filename, frame.f_lineno
+    warnings.warn_explicit(message, UserWarning, filename, line, module, registry)
+
+
+def chosen_reduction(
+    reduction: str, size_average: bool | None = None, reduce: bool | None = None
+) -> str:
+    """The reduction, also from the two arguments of old programs.
+
+    Raises:
+        ValueError: if it is not "none", "mean" or "sum".
+    """
+    if size_average is not None or reduce is not None:
+        return legacy_reduction(size_average, reduce)
+    if reduction not in REDUCTIONS:
+        raise ValueError(
+            f"{reduction} is not a valid value for reduction: one of 'none', 'mean', 'sum'"
+        )
+    return reduction
+
+
+def legacy_reduction(size_average: bool | None, reduce: bool | None) -> str:
+    """What `size_average` and `reduce` meant, with PyTorch's warning."""
+    if reduce is False:
+        found = "none"
+    else:
+        found = "sum" if size_average is False else "mean"
+    warn_user(
+        "size_average and reduce args will be deprecated, please use "
+        f"reduction='{found}' instead."
+    )
+    return found
+
+
+def check_tensors(what: str, **tensors: Any) -> None:
+    """Refuse anything that is not a tensor.
+
+    Raises:
+        TypeError: naming the argument.
+    """
+    for name, x in tensors.items():
+        if not isinstance(x, Tensor):
+            raise TypeError(
+                f"{what}(): argument '{name}' must be Tensor, not {type(x).__name__}. Fix: "
+                "narae.tensor(...)"
+            )
+
+
+def promoted(*tensors: Tensor) -> list[Tensor]:
+    """The tensors in their common dtype."""
+    dtype = result_type([x._value for x in tensors])
+    return [converted(x, dtype) for x in tensors]
+
+
+def check_floating(what: str, x: Tensor) -> None:
+    """Losses need floating point numbers.
+
+    Raises:
+        NotImplementedError: for others, as in PyTorch.
+    """
+    if not is_floating(x._value.dtype):
+        raise NotSupportedError(
+            explain(
+                what,
+                f"input is {x.dtype}",
+                f'"{what}" is not implemented for integers: losses need floating point numbers',
+                "convert with .float()",
+            )
+        )
+
+
+def same_size_pair(what: str, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Input and target in one dtype and one shape, with a warning if they had to be broadcast."""
+    check_tensors(what, input=input, target=target)
+    x, y = input._value, target._value
+    if x.dtype != y.dtype:
+        input, target = promoted(input, target)
+    check_floating(what, input)
+    if x.shape != y.shape:
+        shape = broadcast_shapes(x.shape, y.shape, what=what)
+        _warn_of_sizes(tuple(x.shape), tuple(y.shape), shape)
+        input, target = broadcast_to(input, shape), broadcast_to(target, shape)
+    return input, target
+
+
+def broadcast_to(x: Tensor, shape: Any) -> Tensor:
+    """x repeated to a shape that it broadcasts to."""
+    return x if tuple(x._value.shape) == tuple(shape) else apply(expand, x, shape=tuple(shape))
+
+
+def _warn_of_sizes(x: Any, y: Any, shape: Any) -> None:
+    warn_user(
+        f"Using a target size ({_size(y)}) that is different to the input size ({_size(x)}). "
+        "This will likely lead to incorrect results due to broadcasting: every element of "
+        f"{list(shape)} is compared. Please ensure they have the same size. Fix: {_size_fix(x, y)}"
+    )
+
+
+def _size(shape: Any) -> str:
+    return f"narae.Size({list(shape)})"
+
+
+def _size_fix(x: Any, y: Any) -> str:
+    """The call that makes the sizes equal, if a dimension of size 1 is all that differs."""
+    for dim, size in enumerate(x):
+        if size == 1 and x[:dim] + x[dim + 1 :] == y:
+            return f"input.squeeze({dim}), or target.unsqueeze({dim})"
+    for dim, size in enumerate(y):
+        if size == 1 and y[:dim] + y[dim + 1 :] == x:
+            return f"target.squeeze({dim}), or input.unsqueeze({dim})"
+    return f"target.expand_as(input) if every target is meant for several inputs: {y} and {x}"
+
+
+def no_gradient(what: str, name: str, weight: Tensor | None) -> None:
+    """Refuse a weight that wants a gradient, which PyTorch does not have either.
+
+    Raises:
+        RuntimeError: naming the argument.
+    """
+    if weight is not None and modes.grad and weight.requires_grad:
+        raise GraphError(
+            f"[{what}] The function '{what}' is not differentiable with respect to argument "
+            f"'{name}'. This input cannot have requires_grad True. Fix: {name}.detach()"
+        )
+
+
+def class_weight(what: str, weight: Tensor | None, input: Tensor, classes: int) -> Tensor | None:
+    """The weights of classes, checked.
+
+    Raises:
+        RuntimeError: unless there is one weight for each class, in the dtype of the input.
+    """
+    if weight is None:
+        return None
+    check_tensors(what, weight=weight)
+    if tuple(weight._value.shape) != (classes,):
+        raise ShapeError(
+            explain(
+                what,
+                f"weight tensor should be defined either for all {classes} classes or no classes "
+                f"but got weight tensor of shape: {list(weight.shape)}",
+                "there is one weight for each class",
+                f"a weight of shape ({classes},)",
+            )
+        )
+    if weight._value.dtype != input._value.dtype:
+        raise DTypeError(
+            explain(
+                what,
+                f"expected scalar type {input.dtype} but found {weight.dtype} for the weight",
+                "scores and weights have one dtype",
+                f"weight.to({input.dtype})",
+            )
+        )
+    return weight
+
+
