@@ -266,6 +266,8 @@ cast = Primitive(
 
 copy = unary("copy", "x in storage of its own", lambda grad: grad, grad_name="CloneBackward0")
 
-detach = unary("detach", "x, through which no gradient flows", None)
+detach = unary(
+    "detach", "x, through which no gradient flows", None, unview=lambda x, y: y
+)
 
 __all__ = [name for name, value in list(globals().items()) if isinstance(value, Primitive)]

@@ -45,6 +45,7 @@ _FUNCTION_MODULES = (
     "einsum",
     "ordering",
     "conversion",
+    "memory",
     "random",
     "printing",
     "settings",

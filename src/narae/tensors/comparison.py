@@ -177,7 +177,7 @@ def _bits(operation: Any, name: str, text: str) -> Any:
     def function(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
         first, second = common(name, input, other)
         for x in (first, second):
-            if isinstance(x, float) or isinstance(x, Tensor) and is_floating(x._value.dtype):
+            if isinstance(x, float) or (isinstance(x, Tensor) and is_floating(x._value.dtype)):
                 raise DTypeError(
                     explain(name, f'"{name}_cpu" not implemented for floating point operands',
                             "bits belong to integers and bools")

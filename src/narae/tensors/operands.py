@@ -1,4 +1,4 @@
-"""What functions do with their arguments before and after they compute: checks, promotion, `out=`."""
+"""What functions do with arguments before they compute, and with `out=` after."""
 
 from collections.abc import Callable
 from typing import Any
@@ -44,8 +44,10 @@ def as_dtype(x: Tensor, dtype: Any) -> Tensor:
 
 
 def payload(operand: Any) -> Any:
-    """What promotion looks at: the payload of a tensor, a number itself."""
-    return operand._value if isinstance(operand, Tensor) else operand
+    """What promotion looks at: the payload of a tensor; a number for a number of the host."""
+    if isinstance(operand, Tensor):
+        return 1.0 if operand._weak else operand._value
+    return operand
 
 
 def common(name: str, *operands: Any, floating: bool = False) -> list[Any]:
@@ -72,7 +74,7 @@ def apply_common(operation: Any, *operands: Any, floating: bool = False, **attrs
 
 def numbers(x: Any) -> Any:
     """The array of a tensor; None while it is symbolic."""
-    value = payload(x)
+    value = x._value if isinstance(x, Tensor) else x
     return None if type(value) is Value else value
 
 
