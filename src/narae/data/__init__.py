@@ -1,0 +1,44 @@
+"""Data sets and the loader that makes mini-batches of them; also `narae.utils.data`.
+
+>>> import narae
+>>> x = narae.tensor([[73.0], [93.0], [89.0]])
+>>> loader = DataLoader(TensorDataset(x, 2 * x), batch_size=2)
+>>> [inputs.shape for inputs, targets in loader]
+[narae.Size([2, 1]), narae.Size([1, 1])]
+"""
+
+from .collate import default_collate, default_convert
+from .combined import ChainDataset, ConcatDataset, StackDataset
+from .dataset import Dataset, IterableDataset, TensorDataset
+from .loader import DataLoader
+from .sampler import (
+    BatchSampler,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+    SubsetRandomSampler,
+    WeightedRandomSampler,
+)
+from .split import Subset, random_split
+from .workers import get_worker_info
+
+__all__ = [
+    "BatchSampler",
+    "ChainDataset",
+    "ConcatDataset",
+    "DataLoader",
+    "Dataset",
+    "IterableDataset",
+    "RandomSampler",
+    "Sampler",
+    "SequentialSampler",
+    "StackDataset",
+    "Subset",
+    "SubsetRandomSampler",
+    "TensorDataset",
+    "WeightedRandomSampler",
+    "default_collate",
+    "default_convert",
+    "get_worker_info",
+    "random_split",
+]
