@@ -70,6 +70,19 @@ from .losses import (
     smooth_l1_loss,
     soft_margin_loss,
 )
+from .margin_losses import (
+    cosine_embedding_loss,
+    gaussian_nll_loss,
+    hinge_embedding_loss,
+    margin_ranking_loss,
+    multi_margin_loss,
+    multilabel_margin_loss,
+    multilabel_soft_margin_loss,
+    pairwise_distance,
+    poisson_nll_loss,
+    triplet_hinge,
+    triplet_margin_loss,
+)
 from .movement import (
     concat,
     diagonal,
@@ -103,12 +116,15 @@ from .statistics import (
     logsumexp,
     max_with_index,
     mean,
+    median,
+    median_place,
     min_with_index,
     softmax,
     std,
     var,
     vector_norm,
 )
+from .scattering import scatter_reduce
 from .unbroadcast import sum_to_shape
 from .views import (
     as_strided,

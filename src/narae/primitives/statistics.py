@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from narae.base.dtypes import INT64
 from narae.base.shapes import Shape
 
 from .composite import Composite
@@ -10,15 +11,19 @@ from .cumulative import cumsum
 from .elementwise import (
     abs_,
     add,
+    and_,
     cast,
     div,
     eq,
     exp,
+    floor_divide,
     log,
     lt,
+    maximum,
     mul,
     ne,
     neg,
+    or_,
     pow_,
     sign,
     sqrt,
@@ -28,6 +33,7 @@ from .elementwise import (
 from .generators import zeros
 from .indexing import gather, scatter_add
 from .movement import expand, flip, reshape
+from .ordering import sort
 from .record import Rule, shape_of
 from .reductions import amax, amin, argmax, argmin, keep_dims, sum_
 
@@ -268,3 +274,36 @@ max_with_index = _selection(
 min_with_index = _selection(
     "min_with_index", "the smallest along dim and where it is", argmin, "MinBackward0"
 )
+
+# --- medians ---------------------------------------------------------------------------------
+
+
+def median_place(x: Any, *, dim: int, ignore_nan: bool) -> Any:
+    """The rank of the median in sorted order, where NaN stands last.
+
+    Without `ignore_nan` it is the rank of the first NaN, if there is one.
+    """
+    size = shape_of(x)[dim]
+    counted = sum_(cast(eq(x, x), dtype=INT64), dim=(dim,), keepdim=True)
+    if ignore_nan:
+        return floor_divide(maximum(sub(counted, 1), 0), 2)
+    return where(lt(counted, size), counted, (size - 1) // 2)
+
+
+def _median(x: Any, *, ignore_nan: bool) -> Any:
+    flat = reshape(x, shape=(math.prod(shape_of(x)),))
+    values, _ = sort(flat, dim=0, descending=False)
+    return reshape(
+        gather(values, median_place(flat, dim=0, ignore_nan=ignore_nan), dim=0), shape=()
+    )
+
+
+def _median_grad(grad: Any, x: Any, out: Any, ignore_nan: bool) -> Any:
+    """Elements equal to the median share the gradient evenly."""
+    same = or_(eq(x, out), and_(ne(x, x), ne(out, out)))
+    chosen = cast(same, dtype=x.dtype)
+    places = tuple(range(len(shape_of(x))))
+    return mul(div(chosen, sum_(chosen, dim=places, keepdim=False)), grad)
+
+
+median = _statistic("median", "the lower middle of all elements", _median, _median_grad, "x out")
