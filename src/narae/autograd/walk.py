@@ -46,12 +46,13 @@ class Walk:
         self.results: dict[Any, Any] = {}
         self.targets = None if targets is None else set(targets)
         self.allowed: set[TapeNode] | None = None
+        self.passing: set[TapeNode] | None = None
 
     def run(self, roots: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
         """Send each root its gradient and walk; the result maps leaves and targets to gradients."""
         roots = list(roots)
         if self.targets is not None:
-            self.allowed = _nodes_leading_to([edge for edge, _ in roots], self.targets)
+            self.passing, self.allowed = _routes([edge for edge, _ in roots], self.targets)
         for edge, grad in roots:
             self._send(edge, grad)
         queue, pending = self.queue, self.pending
@@ -93,6 +94,8 @@ class Walk:
             self._apply_hooks(node, grads)
         if self.targets is not None:
             self._keep_targets(node, grads, several)
+            if self.passing is not None and node not in self.passing:
+                return
         if node.saved is None:
             raise GraphError(_freed_message(node))
         found = self._operand_grads(node, grads)
@@ -115,10 +118,14 @@ class Walk:
         elif operation.kind == "custom":
             found = operation.backward(grads, saved, node, self.values)
         else:
-            needs = [parent is not None for parent in parents]
+            needs = [parent is not None and self._wants(parent) for parent in parents]
             found = operand_grads(operation, needs, grads, saved, node.attrs)
         self.values.check(node, found)
         return found
+
+    def _wants(self, parent: Any) -> bool:
+        """Whether a gradient sent there can reach a target."""
+        return self.allowed is None or _owner(parent) in self.allowed
 
     def _apply_hooks(self, node: TapeNode, grads: list[Any]) -> None:
         for index, hook in list(node.hooks.values()):
@@ -140,30 +147,32 @@ def shape_of_edge(edge: Any) -> Shape:
     return tuple(edge.shape)
 
 
-def _nodes_leading_to(roots: Sequence[Any], targets: set[Any]) -> set[TapeNode]:
-    """The nodes from which some target can be reached; found parents first, without recursion."""
-    leading: set[TapeNode] = {
-        target[0] if type(target) is tuple else target
-        for target in targets
-        if type(target) in (tuple, TapeNode)
-    }
+def _routes(roots: Sequence[Any], targets: set[Any]) -> tuple[set[TapeNode], set[TapeNode]]:
+    """The nodes from which some target is reached, without and with those that are targets.
+
+    Found parents first, without recursion.
+    """
+    passing: set[TapeNode] = set()
+    reached = {_owner(target) for target in targets}
     order = _all_nodes(roots)
     order.sort(key=lambda node: node.number)
     for node in order:
-        for parent in node.parents:
-            owner = parent[0] if type(parent) is tuple else parent
-            if owner in leading or (type(owner) is not TapeNode and owner in targets):
-                leading.add(node)
-                break
-    return leading
+        if any(_owner(parent) in reached for parent in node.parents):
+            passing.add(node)
+            reached.add(node)
+    return passing, reached
+
+
+def _owner(edge: Any) -> Any:
+    """The node, or the leaf, that an edge leads to."""
+    return edge[0] if type(edge) is tuple else edge
 
 
 def _all_nodes(roots: Sequence[Any]) -> list[TapeNode]:
     seen: set[TapeNode] = set()
     stack = list(roots)
     while stack:
-        edge = stack.pop()
-        node = edge[0] if type(edge) is tuple else edge
+        node = _owner(stack.pop())
         if type(node) is TapeNode and node not in seen:
             seen.add(node)
             stack.extend(node.parents)

@@ -1,6 +1,8 @@
 """`backward`, `grad`, hooks: the walk of floor 3 with tensors at its ends."""
 
 import sys
+import weakref
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -8,12 +10,13 @@ import numpy as np
 
 from narae.autograd.tape import TapeNode
 from narae.autograd.walk import Walk
-from narae.base.errors import GraphError, ShapeError, explain
-from narae.base.shapes import contiguous_strides
+from narae.base.errors import GraphError, NotSupportedError, ShapeError, explain
 from narae.ir import Value
-from narae.primitives import add as add_values
+from narae.primitives.elementwise import add as add_values
+from narae.primitives.elementwise import copy as copy_primitive
 
-from .eager import Saved, SavedOutput, edge_of, ndarray
+from .checkpoint import Promise
+from .eager import Saved, SavedOutput, apply, converted, edge_of, ndarray
 from .modes import enable_grad, modes, no_grad
 from .tensor import Parameter, Tensor, wrap
 
@@ -22,7 +25,8 @@ _KINDS = (Tensor, Parameter)
 
 class _TensorValues:
     """How the walk treats what tensors saved; gradients are payloads, or tensors themselves when
-    the backward pass is recorded."""
+    the backward pass is recorded.
+    """
 
     def __init__(self, create_graph: bool) -> None:
         self.create_graph = create_graph
@@ -41,6 +45,8 @@ class _TensorValues:
             tensor = item
             if tensor._cell is not None and tensor._cell[0] != 0:
                 raise GraphError(_changed_message(node, tensor._cell, 0))
+        elif kind is Promise:
+            return self.unpack(item.fulfil(), node)
         else:
             return item
         if self.create_graph:
@@ -68,7 +74,8 @@ class _TensorValues:
                 f"hook has changed the size of value: {tuple(tensor.shape)} became "
                 f"{tuple(replaced.shape)}"
             )
-        return replaced if self.create_graph else replaced._value
+        replaced = converted(replaced, tensor._value.dtype)
+        return replaced if self.create_graph else _payload(replaced)
 
     def backward_of_function(
         self, operation: Any, grads: Sequence[Any], saved: Sequence[Any], node: TapeNode
@@ -109,6 +116,10 @@ def _seed(tensor: Tensor, gradient: Any, create_graph: bool) -> Any:
         from .creation import ones_like
 
         gradient = ones_like(tensor)
+    if not isinstance(gradient, Tensor):
+        raise TypeError(
+            "gradients can be either Tensors or None, but got " + type(gradient).__name__
+        )
     if tuple(gradient.shape) != tuple(tensor.shape):
         raise ShapeError(
             explain(
@@ -118,22 +129,27 @@ def _seed(tensor: Tensor, gradient: Any, create_graph: bool) -> Any:
                 "they must be equal",
             )
         )
-    if create_graph:
-        return gradient
-    return gradient._value if modes.trace is None else modes.trace.value_of(gradient)
+    gradient = converted(gradient, tensor._value.dtype)
+    return gradient if create_graph else _payload(gradient)
+
+
+def _payload(tensor: Tensor) -> Any:
+    return tensor._value if modes.trace is None else modes.trace.value_of(tensor)
 
 
 def _roots(
     tensors: Sequence[Tensor], gradients: Sequence[Any], create_graph: bool
 ) -> list[tuple[Any, Any]]:
+    if len(tensors) != len(gradients):
+        raise GraphError(f"[backward] got {len(tensors)} tensors and {len(gradients)} gradients")
     roots = []
-    for tensor, gradient in zip(tensors, gradients, strict=True):
+    for place, (tensor, gradient) in enumerate(zip(tensors, gradients, strict=True)):
         edge = edge_of(tensor)
         if edge is None:
             raise GraphError(
-                "[backward] element 0 of tensors does not require grad and does not have a grad_fn."
-                " Fix: some leaf it is computed from needs requires_grad=True, and it must not be "
-                "computed inside no_grad()"
+                f"[backward] element {place} of tensors does not require grad and does not have a "
+                "grad_fn. Fix: some leaf it is computed from needs requires_grad=True, and it must "
+                "not be computed inside no_grad()"
             )
         roots.append((edge, _seed(tensor, gradient, create_graph)))
     return roots
@@ -142,7 +158,10 @@ def _roots(
 def _as_list(items: Any, length: int = 1) -> list[Any]:
     if items is None:
         return [None] * length
-    return list(items) if isinstance(items, (tuple, list)) else [items]
+    return [items] if isinstance(items, Tensor) else list(items)
+
+
+# --- backward -------------------------------------------------------------------------------
 
 
 def backward(
@@ -166,20 +185,21 @@ def backward(
     """
     roots_of = _as_list(tensors)
     keep = create_graph if retain_graph is None else retain_graph
-    chosen = None if inputs is None else [_target(x) for x in _as_list(inputs)]
+    owners = None if inputs is None else _owners(_as_list(inputs))
     with enable_grad() if create_graph else no_grad():
         roots = _roots(roots_of, _as_list(grad_tensors, len(roots_of)), create_graph)
-        walk = Walk(_TensorValues(create_graph), not keep, chosen)
+        walk = Walk(_TensorValues(create_graph), not keep, owners)
         results = walk.run(roots)
         for edge in list(results):
-            grad = results.pop(edge)
-            _accumulate(_owner(edge, inputs), grad, walk.values)
+            owner = edge if owners is None else owners[edge]
+            _accumulate(owner, results, edge, walk.values)
 
 
-def _owner(edge: Any, inputs: Any) -> Tensor:
-    if isinstance(edge, Tensor):
-        return edge
-    return next(x for x in _as_list(inputs) if x._node == edge)
+def _owners(inputs: Sequence[Tensor]) -> dict[Any, Tensor]:
+    """Where the gradient of each wanted edge goes."""
+    if not inputs:
+        raise GraphError("[backward] `inputs` argument to `backward()` cannot be empty.")
+    return {_target(x): x for x in inputs}
 
 
 def _target(x: Tensor) -> Any:
@@ -192,24 +212,34 @@ def _target(x: Tensor) -> Any:
     return edge
 
 
-def _accumulate(leaf: Tensor, grad: Any, values: Any) -> None:
+def _accumulate(leaf: Tensor, results: dict[Any, Any], edge: Any, values: _TensorValues) -> None:
     """Add a gradient to `.grad` of a leaf, after its hooks."""
-    if leaf._hooks is not None and leaf._node is None:
-        for hook in list(leaf._hooks.before.values()):
-            grad = values.apply_hook(hook, grad)
+    held = [results.pop(edge)]
+    _apply_leaf_hooks(edge, held, values)
     leaf._log()
     trace = modes.trace
     known = leaf.grad if trace is None else trace.read_grad(leaf)
-    fresh = grad if isinstance(grad, Tensor) else wrap(_own_memory(grad))
-    if known is None:
-        leaf._grad = fresh
-    elif values.create_graph:
-        leaf._grad = known + fresh  # type: ignore[operator]
+    if values.create_graph:
+        fresh = held.pop()
+        leaf._grad = (
+            apply(copy_primitive, fresh) if known is None else apply(add_values, known, fresh)
+        )
     else:
-        _add_into(known, fresh)
+        fresh = wrap(_own_memory(held))
+        if known is None:
+            leaf._grad = fresh
+        else:
+            _add_into(known, fresh)
     if leaf._hooks is not None:
         for hook in list(leaf._hooks.after.values()):
             hook(leaf)
+
+
+def _apply_leaf_hooks(edge: Any, held: list[Any], values: _TensorValues) -> None:
+    """Let the hooks of a leaf look at the gradient that `held` holds, or replace it."""
+    if isinstance(edge, Tensor) and edge._hooks is not None:
+        for hook in list(edge._hooks.before.values()):
+            held[0] = values.apply_hook(hook, held[0])
 
 
 def _add_into(known: Tensor, grad: Tensor) -> None:
@@ -220,19 +250,24 @@ def _add_into(known: Tensor, grad: Tensor) -> None:
     write(known, wrap(add_values(first, grad._value)), "backward")
 
 
-def _own_memory(grad: Any) -> Any:
-    """A gradient that nothing else shares, in row-major order."""
+def _references(held: list[Any]) -> int:
+    """How often an object is referred to that only a list held."""
+    item = held.pop()
+    return sys.getrefcount(item)
+
+
+_ALONE = _references([np.empty(1)])
+
+
+def _own_memory(held: list[Any]) -> Any:
+    """A gradient that nothing else shares, in row-major order; itself if the list alone has it."""
+    grad = held.pop()
     if type(grad) is Value:
         return grad
     if type(grad) is not ndarray:
-        return np.asarray(grad)
-    fresh = grad.base is None and sys.getrefcount(grad) <= _UNSHARED
-    return grad if fresh and grad.flags.c_contiguous else grad.copy()
-
-
-# References to a gradient that only the walk holds, as `getrefcount` counts them here: a local
-# variable of `_accumulate` and of `_own_memory`, an argument, and one more in `backward`.
-_UNSHARED = 5
+        return np.array(grad)
+    alone = sys.getrefcount(grad) <= _ALONE and grad.base is None
+    return grad if alone and grad.flags.c_contiguous else grad.copy()
 
 
 def grad(
@@ -264,21 +299,39 @@ def grad(
     >>> narae.autograd.grad(x * x, x)
     (tensor(6.),)
     """
+    if is_grads_batched:
+        raise NotSupportedError("[grad] is_grads_batched is left out. Fix: call grad() in a loop")
     outputs, inputs = _as_list(outputs), _as_list(inputs)
     keep = create_graph if retain_graph is None else retain_graph
     targets = [_target(x) for x in inputs]
     with enable_grad() if create_graph else no_grad():
         roots = _roots(outputs, _as_list(grad_outputs, len(outputs)), create_graph)
-        results = Walk(_TensorValues(create_graph), not keep, targets).run(roots)
-        found: list[Tensor | None] = []
-        for x, edge in zip(inputs, targets, strict=True):
-            found.append(_result(x, results.get(edge), allow_unused, materialize_grads))
-    return tuple(found)
+        values = _TensorValues(create_graph)
+        results = Walk(values, not keep, targets).run(roots)
+        for edge in results:
+            held = [results[edge]]
+            _apply_leaf_hooks(edge, held, values)
+            results[edge] = held[0]
+        uses = Counter(targets)
+        found = [_taken(results, edge, uses) for edge in targets]
+    return tuple(
+        _result(x, slope, allow_unused, materialize_grads)
+        for x, slope in zip(inputs, found, strict=True)
+    )
+
+
+def _taken(results: dict[Any, Any], edge: Any, uses: Counter[Any]) -> Tensor | None:
+    """The gradient of an edge, in memory of its own unless it is recorded."""
+    if edge not in results:
+        return None
+    uses[edge] -= 1
+    held = [results[edge]] if uses[edge] else [results.pop(edge)]
+    return held[0] if isinstance(held[0], Tensor) else wrap(_own_memory(held))
 
 
 def _result(x: Tensor, grad: Any, allow_unused: bool | None, materialize: bool) -> Tensor | None:
     if grad is not None:
-        return grad if isinstance(grad, Tensor) else wrap(_contiguous(grad))
+        return grad  # type: ignore[no-any-return]
     if materialize:
         from .creation import zeros_like
 
@@ -289,14 +342,6 @@ def _result(x: Tensor, grad: Any, allow_unused: bool | None, materialize: bool) 
             "Set allow_unused=True if this is the desired behavior"
         )
     return None
-
-
-def _contiguous(grad: Any) -> Any:
-    if type(grad) is Value:
-        return grad
-    array = np.asarray(grad)
-    expected = contiguous_strides(array.shape)
-    return array.copy() if array.base is not None and array.strides != expected else array
 
 
 # --- hooks ----------------------------------------------------------------------------------
@@ -346,12 +391,24 @@ def register_hook(tensor: Tensor, hook: Callable[[Tensor], Any]) -> RemovableHan
         handle = RemovableHandle(_leaf_hooks(tensor).before)
         handle._hooks[handle.id] = hook
         return handle
-    node, index = edge if type(edge) is tuple else (edge, 0)
+    handle = RemovableHandle(_node_hooks(edge))
+    _hook_output(edge, handle.id, hook)
+    return handle
+
+
+def _node_hooks(edge: Any) -> dict[int, Any]:
+    node = edge[0] if type(edge) is tuple else edge
     if node.hooks is None:
         node.hooks = {}
-    handle = RemovableHandle(node.hooks)
-    node.hooks[handle.id] = (index, hook)
-    return handle
+    return node.hooks  # type: ignore[no-any-return]
+
+
+def _hook_output(edge: Any, key: int, hook: Callable[[Tensor], Any]) -> None:
+    """Hook one output of a node; the hooks of `retain_grad`, under negative keys, come last."""
+    hooks = _node_hooks(edge)
+    hooks[key] = (edge[1] if type(edge) is tuple else 0, hook)
+    for retaining in [known for known in hooks if known < 0]:
+        hooks[retaining] = hooks.pop(retaining)
 
 
 def register_post_hook(tensor: Tensor, hook: Callable[[Tensor], None]) -> RemovableHandle:
@@ -365,14 +422,21 @@ def register_post_hook(tensor: Tensor, hook: Callable[[Tensor], None]) -> Remova
 
 def retain_grad(tensor: Tensor) -> None:
     """See `Tensor.retain_grad`."""
-    if edge_of(tensor) is None:
+    edge = edge_of(tensor)
+    if edge is None:
         raise GraphError("can't retain_grad on Tensor that has requires_grad=False")
     if tensor.is_leaf or tensor.retains_grad:
         return
     tensor.__dict__["_retains"] = True
+    weak = weakref.ref(tensor)  # the node must not keep its own result alive
 
     def keep(grad: Tensor) -> None:
-        known = tensor._grad
-        tensor._grad = wrap(np.array(grad._value)) if known is None else known + grad
+        kept = weak()
+        if kept is not None:
+            kept._log()
+            known = kept._grad
+            kept._grad = (
+                apply(copy_primitive, grad) if known is None else apply(add_values, known, grad)
+            )
 
-    register_hook(tensor, keep)
+    _hook_output(edge, -RemovableHandle({}).id, keep)

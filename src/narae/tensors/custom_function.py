@@ -8,8 +8,8 @@ from narae.autograd.tape import TapeNode
 from narae.base.dtypes import is_floating
 from narae.base.errors import GraphError, ShapeError, explain
 from narae.base.shapes import Shape
-from narae.primitives import cast as cast_values
 from narae.primitives import sum_to_shape, zeros
+from narae.primitives.elementwise import cast as cast_values
 
 from .anomaly import note_place
 from .eager import SavedOutput, edge_of, save_operand

@@ -7,7 +7,7 @@ import numpy as np
 
 from narae.base.errors import GraphError, ShapeError, explain
 from narae.primitives import concat, reshape
-from narae.primitives import copy as copy_primitive
+from narae.primitives.elementwise import copy as copy_primitive
 
 from .backward import grad
 from .creation import constant, zeros_like

@@ -4,7 +4,8 @@ While a step is traced nothing is drawn: each draw becomes an input of the progr
 before every call, in the order of the trace.
 """
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from secrets import randbits
 from typing import Any
@@ -125,51 +126,56 @@ def draw(
 ) -> Tensor:
     """Draw now; or, while tracing, make the draw an input of the program."""
     source = default_generator if generator is None else generator
-    if modes.trace is not None:
-        return modes.trace.host_input(source, lambda: sample(source.engine), shape, dtype)
+    trace = modes.trace
+    if trace is not None:
+        return _logged(
+            lambda: trace.host_input(source, lambda: sample(source.engine), shape, dtype)
+        )
     return constant(np.asarray(sample(source.engine), dtype))
 
 
-class _KeyLog:
-    """Keys drawn by stochastic layers, kept so that a checkpoint can use them again."""
+class _DrawLog(threading.local):
+    """Draws of a trace, kept so that a checkpoint can use them again."""
 
     def __init__(self) -> None:
         self.kept: list[list[Tensor]] = []
         self.replayed: list[list[Tensor]] = []
 
 
-_keys = _KeyLog()
+_log = _DrawLog()
 
 
 @contextmanager
-def keep_keys(keys: list[Tensor]) -> Any:
-    """Append every key drawn inside to a list."""
-    _keys.kept.append(keys)
+def keep_draws(draws: list[Tensor]) -> Iterator[None]:
+    """Append everything that is drawn inside, in a trace, to a list."""
+    _log.kept.append(draws)
     try:
         yield
     finally:
-        _keys.kept.pop()
+        _log.kept.pop()
 
 
 @contextmanager
-def replay_keys(keys: list[Tensor]) -> Any:
-    """Let stochastic layers inside use these keys, in order, instead of drawing."""
-    _keys.replayed.append(list(keys))
+def replay_draws(draws: list[Tensor]) -> Iterator[None]:
+    """Use these draws inside, in order, before drawing anew; for a trace."""
+    _log.replayed.append(list(draws))
     try:
         yield
     finally:
-        _keys.replayed.pop()
+        _log.replayed.pop()
+
+
+def _logged(fresh: Callable[[], Tensor]) -> Tensor:
+    replayed = _log.replayed[-1] if _log.replayed else None
+    drawn = replayed.pop(0) if replayed else fresh()
+    for draws in _log.kept:
+        draws.append(drawn)
+    return drawn
 
 
 def dropout_key(generator: Generator | None = None) -> Tensor:
     """One 64-bit key (a 0-d uint64 tensor) for a stochastic layer, from the host's stream."""
-    if _keys.replayed and _keys.replayed[-1]:
-        key = _keys.replayed[-1].pop(0)
-    else:
-        key = draw(generator, lambda engine: engine.random64(1).reshape(()), (), _UINT64)
-    for keys in _keys.kept:
-        keys.append(key)
-    return key
+    return draw(generator, lambda engine: engine.random64(1).reshape(()), (), _UINT64)
 
 
 def _float_dtype(dtype: Any) -> Any:

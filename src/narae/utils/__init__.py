@@ -8,5 +8,5 @@ def __getattr__(name: str) -> Any:
     if name == "data":
         return importlib.import_module("narae.data")
     if name == "checkpoint":
-        return importlib.import_module("narae.tensors.checkpoint")
+        return importlib.import_module("narae.utils.checkpoint")
     raise AttributeError(f"module 'narae.utils' has no attribute {name!r}")
