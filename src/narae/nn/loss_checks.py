@@ -1,11 +1,10 @@
 """What all losses check before they compute: reduction, sizes, dtypes, weights."""
 
-import warnings
 from typing import Any
 
 from narae.base.dtypes import is_floating, result_type
 from narae.base.errors import DTypeError, GraphError, NotSupportedError, ShapeError, explain
-from narae.base.places import user_frame
+from narae.base.notices import warn_user
 from narae.base.shapes import broadcast_shapes
 from narae.primitives import expand
 from narae.tensors import Tensor
@@ -13,18 +12,6 @@ from narae.tensors.eager import apply, converted
 from narae.tensors.modes import modes
 
 REDUCTIONS = ("none", "mean", "sum")
-
-
-def warn_user(message: str) -> None:
-    """A UserWarning at the line of the user's call."""
-    frame = user_frame(2)
-    if frame is None:
-        warnings.warn(message, UserWarning, stacklevel=3)
-        return
-    registry = frame.f_globals.setdefault("__warningregistry__", {})
-    module = frame.f_globals.get("__name__", "<unknown>")
-    filename, line = frame.f_code.co_filename, frame.f_lineno
-    warnings.warn_explicit(message, UserWarning, filename, line, module, registry)
 
 
 def chosen_reduction(
@@ -51,8 +38,7 @@ def legacy_reduction(size_average: bool | None, reduce: bool | None) -> str:
     else:
         found = "sum" if size_average is False else "mean"
     warn_user(
-        "size_average and reduce args will be deprecated, please use "
-        f"reduction='{found}' instead."
+        f"size_average and reduce args will be deprecated, please use reduction='{found}' instead."
     )
     return found
 
@@ -178,5 +164,3 @@ def class_weight(what: str, weight: Tensor | None, input: Tensor, classes: int) 
             )
         )
     return weight
-
-

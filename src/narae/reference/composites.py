@@ -3,9 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-from . import layers, views
+from . import activations, layers, losses, statistics, views
 
 LOWERINGS: dict[Any, Callable[..., Any]] = {
+    **activations.LOWERINGS,
     **layers.LOWERINGS,
+    **losses.LOWERINGS,
+    **statistics.LOWERINGS,
     **views.LOWERINGS,
 }
