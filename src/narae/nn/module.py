@@ -376,11 +376,9 @@ class Module:
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drop the gradients of all parameters, or fill them with zeros."""
         for parameter in self.parameters():
-            if parameter._grad is None:
-                continue
             if set_to_none:
-                parameter.grad = None
-            else:
+                parameter.grad = None  # even if it is None already: a trace must see it
+            elif parameter._grad is not None:
                 parameter.grad = parameter._grad.detach().zero_()
 
     def _apply(self, fn: Callable[[Tensor], Tensor]) -> Self:

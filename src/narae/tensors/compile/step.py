@@ -95,8 +95,8 @@ class CompiledStep:
 
     def _plan(self, spec: Any, arguments: list[Tensor]) -> Plan:
         key = self._key(spec, arguments)
+        reason = "a call of a new kind" if self._plans else "the first call"
         plans = self._plans.setdefault(key, [])
-        reason = "a call of a new kind" if self._plans and not plans else "the first call"
         for plan in plans:
             changed = plan.change(arguments)
             if changed is None:
