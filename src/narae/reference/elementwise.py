@@ -23,6 +23,26 @@ def sigmoid(x: Array) -> Array:
     return np.reciprocal(1 + np.exp(-x))
 
 
+def power(x: Array, y: Array) -> Array:
+    """x ** y; squares are products, and integers to negative powers are rounded toward zero."""
+    if isinstance(y, (int, float)) and y == 2:
+        return np.multiply(x, x)
+    array = y if isinstance(x, (int, float)) else x
+    if array.dtype.kind in "iu":
+        return _integer_power(x, y)
+    return np.power(x, y)
+
+
+def _integer_power(x: Array, y: Array) -> Array:
+    """1 and -1 have whole reciprocals; all others round to 0."""
+    negative = np.less(y, 0)
+    out = np.power(x, np.where(negative, 0, y).astype(np.asarray(y).dtype, copy=False))
+    if not negative.any():
+        return out
+    sign = np.where(np.bitwise_and(y, 1) == 0, np.abs(x), x)
+    return np.where(negative, np.where(np.abs(x) == 1, sign, 0), out).astype(out.dtype)
+
+
 def polygamma(x: Array, *, order: int) -> Array:
     """Derivatives of digamma."""
     return special.polygamma(order, x)
@@ -87,7 +107,7 @@ BINARY: dict[p.Primitive, Callable[..., Array]] = {
     p.sub: np.subtract,
     p.mul: np.multiply,
     p.div: np.true_divide,
-    p.pow_: np.power,
+    p.pow_: power,
     p.remainder: np.remainder,
     p.fmod: np.fmod,
     p.floor_divide: np.floor_divide,

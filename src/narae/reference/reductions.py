@@ -46,13 +46,18 @@ def _arg(function: Any, x: Array, dim: Any, keepdim: bool) -> Array:
 
 
 def cumsum(x: Array, *, dim: int) -> Array:
-    """Running sum; the dtype stays."""
-    return np.add.accumulate(x, dim, x.dtype)
+    """Running sum; float32 is summed in float64, as PyTorch does; the dtype stays."""
+    return _accumulate(np.add, x, dim)
 
 
 def cumprod(x: Array, *, dim: int) -> Array:
-    """Running product; the dtype stays."""
-    return np.multiply.accumulate(x, dim, x.dtype)
+    """Running product; float32 is multiplied in float64, as PyTorch does; the dtype stays."""
+    return _accumulate(np.multiply, x, dim)
+
+
+def _accumulate(combine: np.ufunc, x: Array, dim: int) -> Array:
+    wide = np.float64 if x.dtype == np.float32 else x.dtype
+    return combine.accumulate(x, dim, wide).astype(x.dtype, copy=False)
 
 
 def full(*, shape: Any, value: Any, dtype: Any) -> Array:
