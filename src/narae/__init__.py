@@ -34,6 +34,9 @@ _PACKAGES = (
     "vision",
 )
 
+# Functions that PyTorch has at the top, and here a package above the tensors.
+_ELSEWHERE = {"load": "narae.io", "save": "narae.io"}
+
 
 def _for_autograd(name: str) -> Any:
     """What `narae.autograd` offers, and the floor of tensors has."""
@@ -46,6 +49,8 @@ answer("autograd", _for_autograd)
 def __getattr__(name: str) -> Any:
     if name in _PACKAGES:
         return importlib.import_module(f"narae.{name}")
+    if name in _ELSEWHERE:
+        return getattr(importlib.import_module(_ELSEWHERE[name]), name)
     if name.startswith("__"):
         raise AttributeError(f"module 'narae' has no attribute {name!r}")
     tensors = importlib.import_module("narae.tensors")
@@ -67,4 +72,4 @@ def _unknown_message(name: str, known: list[str]) -> str:
 
 def __dir__() -> list[str]:
     tensors = importlib.import_module("narae.tensors")
-    return sorted({*globals(), *_PACKAGES, *tensors.__all__})
+    return sorted({*globals(), *_PACKAGES, *_ELSEWHERE, *tensors.__all__})

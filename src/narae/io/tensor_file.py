@@ -1,0 +1,160 @@
+"""Named arrays in one safetensors file, with a checksum over all their bytes.
+
+Source: the safetensors format, https://huggingface.co/docs/safetensors
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any, NoReturn
+
+import ml_dtypes
+import numpy as np
+import numpy.typing as npt
+
+from narae.base.errors import FileFormatError, MissingDataError, explain, require
+
+from .atomic import atomic_write
+
+Array = npt.NDArray[Any]
+Target = str | os.PathLike[str] | IO[bytes]
+
+_DTYPES: dict[str, np.dtype[Any]] = {
+    name: np.dtype(kind)
+    for name, kind in {
+        "F64": "<f8",
+        "F32": "<f4",
+        "F16": "<f2",
+        "BF16": ml_dtypes.bfloat16,
+        "I64": "<i8",
+        "I32": "<i4",
+        "I16": "<i2",
+        "I8": "i1",
+        "U64": "<u8",
+        "U32": "<u4",
+        "U16": "<u2",
+        "U8": "u1",
+        "BOOL": "?",
+    }.items()
+}
+_CHECKSUM = "checksum"
+_LENGTH_BYTES = 8  # the file begins with the length of its JSON header
+_PICKLE_MAGICS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+_FETCH_AGAIN = "take an older copy of the file, or save it again"
+
+
+def write_tensors(
+    target: Target, arrays: Mapping[str, Array], metadata: Mapping[str, str] | None = None
+) -> str:
+    """Write named arrays as one safetensors file; it appears whole or not at all.
+
+    Args:
+        target: a path, or a file open for writing bytes.
+        arrays: what to write.
+        metadata: texts to keep with them.
+
+    Returns:
+        The checksum, "sha256:" and hexadecimal digits.
+
+    Raises:
+        MissingDataError: if the folder does not exist.
+        MissingExtraError: if safetensors is not installed.
+    """
+    numpy_api: Any = require("safetensors.numpy", "train", "writing weights")
+    dense = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    checksum = tensors_checksum(dense)
+    data = numpy_api.save(dense, metadata={**(metadata or {}), _CHECKSUM: checksum})
+    if isinstance(target, str | os.PathLike):
+        with atomic_write(target) as file:
+            file.write(data)
+    else:
+        target.write(data)
+    return checksum
+
+
+def read_tensors(source: Target) -> tuple[dict[str, Array], dict[str, str]]:
+    """Read a safetensors file whole: its arrays, which may be written to, and its metadata.
+
+    Nothing is trusted: the header must describe exactly the bytes that follow, and if the file
+    has a checksum, the bytes must match it.
+
+    Args:
+        source: a path, or a file open for reading bytes.
+
+    Raises:
+        FileFormatError: if the file is damaged, truncated or of another kind.
+        MissingDataError: if there is no such file.
+        MissingExtraError: if safetensors is not installed.
+    """
+    library: Any = require("safetensors", "train", "reading weights")
+    name, data = _read_bytes(source)
+    if data.startswith(_PICKLE_MAGICS):
+        rule = "Narae reads safetensors files, which hold numbers and no code"
+        fix = "in PyTorch: safetensors.torch.save_file(state_dict, path)"
+        _refuse(name, "it is a pickle file such as torch.save writes", rule, fix)
+    try:
+        entries = library.deserialize(data)
+    except library.SafetensorError as error:
+        given = f"it cannot be read ({error})"
+        _refuse(name, given, "a safetensors file is a header and exactly its bytes", cause=error)
+    arrays = {key: _array_of(name, key, entry) for key, entry in entries}
+    metadata = _metadata_of(data)
+    _check(name, arrays, metadata.get(_CHECKSUM))
+    return arrays, metadata
+
+
+def tensors_checksum(arrays: Mapping[str, Array]) -> str:
+    """SHA-256 over names, dtypes, shapes and bytes, in the order of the names."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = arrays[name]
+        digest.update(f"{name}\0{array.dtype.name}\0{array.shape}\0".encode())
+        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _read_bytes(source: Target) -> tuple[str, bytes]:
+    if not isinstance(source, str | os.PathLike):
+        return getattr(source, "name", "the open file"), source.read()
+    path = Path(source)
+    try:
+        return str(path), path.read_bytes()
+    except FileNotFoundError as error:
+        given = f"there is no file {path}"
+        message = explain("load", given, "saved weights were expected there", "check the path")
+        raise MissingDataError(message) from error
+    except IsADirectoryError:
+        _refuse(str(path), "it is a folder", "saved weights are a file", "name the file inside it")
+
+
+def _array_of(name: str, key: str, entry: Mapping[str, Any]) -> Array:
+    dtype = _DTYPES.get(entry["dtype"])
+    if dtype is None:
+        given = f"{key} has the dtype {entry['dtype']}"
+        _refuse(name, given, f"Narae knows {', '.join(_DTYPES)}", "convert it before saving")
+    array = np.frombuffer(entry["data"], dtype=dtype).reshape(entry["shape"])
+    if not array.flags.writeable:
+        array = array.copy()
+    return array.astype(dtype.newbyteorder("="), copy=False)
+
+
+def _metadata_of(data: bytes) -> dict[str, str]:
+    length = int.from_bytes(data[:_LENGTH_BYTES], "little")
+    header = json.loads(data[_LENGTH_BYTES : _LENGTH_BYTES + length])
+    return dict(header.get("__metadata__", {}))
+
+
+def _check(name: str, arrays: Mapping[str, Array], expected: str | None) -> None:
+    if expected is None:
+        return
+    found = tensors_checksum(arrays)
+    if found != expected:
+        _refuse(name, f"its numbers have the checksum {found}", f"it was saved with {expected}")
+
+
+def _refuse(
+    name: str, given: str, rule: str, fix: str = _FETCH_AGAIN, cause: Exception | None = None
+) -> NoReturn:
+    raise FileFormatError(explain("load", f"{name}: {given}", rule, fix)) from cause
