@@ -8,6 +8,8 @@ import numpy as np
 from narae import primitives as p
 from narae.base.errors import BoundsError, ShapeError, explain
 
+from .indexing import scatter_reduce
+
 Array = Any
 
 
@@ -91,6 +93,7 @@ LOWERINGS = {
     p.t: transpose,
     p.as_strided: as_strided,
     p.stack: stack,
+    p.scatter_reduce: scatter_reduce,
     p.linear: linear,
     p.linear_without_bias: linear_without_bias,
 }
