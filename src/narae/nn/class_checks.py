@@ -1,18 +1,25 @@
 """What losses of class scores check: labels, probabilities, smoothing."""
 
-from narae.base.dtypes import is_floating
+from narae.base.dtypes import INT64, is_floating, uint8
 from narae.base.errors import DTypeError, ShapeError, explain
 from narae.tensors import Tensor
 
-_LABELS = ("int64", "uint8")
+from .loss_checks import check_floating, check_tensors
+
+_LABELS = (uint8.numpy, INT64)
 
 
-def class_count(what: str, input: Tensor) -> int:
+def class_count(what: str, input: Tensor, target: Tensor) -> int:
     """The number of classes: the size of dimension 1, or of the only dimension.
 
     Raises:
+        TypeError: if one is not a tensor.
         ValueError: for a 0-d input.
     """
+    if not (isinstance(input, Tensor) and isinstance(target, Tensor)):
+        check_tensors(what, input=input, target=target)
+    if input._value.dtype.kind != "f":
+        check_floating(what, input)
     shape = input._value.shape
     if not shape:
         raise ShapeError(
@@ -26,13 +33,12 @@ def class_count(what: str, input: Tensor) -> int:
     return int(shape[min(1, len(shape) - 1)])
 
 
-def check_smoothing(label_smoothing: float) -> None:
-    """Refuse a share outside of [0, 1]."""
-    if not 0 <= label_smoothing <= 1:
-        raise ShapeError(
-            "[cross_entropy] label_smoothing must be between 0.0 and 1.0. Got: "
-            f"{label_smoothing}. Fix: 0.1 is common"
-        )
+def refuse_smoothing(label_smoothing: float) -> None:
+    """Say what label_smoothing may be."""
+    raise ShapeError(
+        "[cross_entropy] label_smoothing must be between 0.0 and 1.0. Got: "
+        f"{label_smoothing}. Fix: 0.1 is common"
+    )
 
 
 def is_probabilities(input: Tensor, target: Tensor) -> bool:
@@ -69,7 +75,7 @@ def check_labels(what: str, input: Tensor, target: Tensor) -> None:
     wanted = x.shape[:1] * (x.ndim > 1) + x.shape[2:]
     if y.shape != wanted:
         _refuse_shape(what, tuple(x.shape), tuple(y.shape), tuple(wanted))
-    if y.dtype.name not in _LABELS:
+    if y.dtype != INT64 and y.dtype not in _LABELS:
         raise DTypeError(
             explain(
                 what,

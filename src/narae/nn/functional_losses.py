@@ -18,11 +18,12 @@ from narae.tensors.eager import apply, converted
 from .class_checks import (
     check_labels,
     check_probabilities,
-    check_smoothing,
     class_count,
     is_probabilities,
+    refuse_smoothing,
 )
 from .loss_checks import (
+    REDUCTIONS,
     broadcast_to,
     check_floating,
     check_tensors,
@@ -214,18 +215,20 @@ def cross_entropy(
     >>> round(narae.nn.functional.cross_entropy(scores, narae.tensor([0, 1])).item(), 4)
     0.1269
     """
-    reduction = chosen_reduction(reduction, size_average, reduce)
-    check_tensors("cross_entropy", input=input, target=target)
-    check_floating("cross_entropy", input)
-    check_smoothing(label_smoothing)
-    classes = class_count("cross_entropy", input)
-    weight = class_weight("cross_entropy", weight, input, classes)
+    if reduction not in REDUCTIONS or size_average is not None or reduce is not None:
+        reduction = chosen_reduction(reduction, size_average, reduce)
+    classes = class_count("cross_entropy", input, target)
+    if weight is not None:
+        weight = class_weight("cross_entropy", weight, input, classes)
+    if not 0 <= label_smoothing <= 1:
+        refuse_smoothing(label_smoothing)
     attrs = {"reduction": reduction, "label_smoothing": float(label_smoothing)}
     if is_probabilities(input, target):
         check_probabilities(target, ignore_index)
         return apply(p.cross_entropy_soft, *_one_dtype(input, target), weight, **attrs)[0]
     check_labels("cross_entropy", input, target)
-    no_gradient("nll_loss_forward", "weight", weight)
+    if weight is not None:
+        no_gradient("nll_loss_forward", "weight", weight)
     record = p.cross_entropy if input._value.ndim <= 2 else p.cross_entropy_2d
     return apply(record, input, target, weight, ignore_index=int(ignore_index), **attrs)[0]
 
@@ -255,9 +258,7 @@ def nll_loss(
         IndexError: if a target is not a class.
     """
     reduction = chosen_reduction(reduction, size_average, reduce)
-    check_tensors("nll_loss", input=input, target=target)
-    check_floating("nll_loss", input)
-    weight = class_weight("nll_loss", weight, input, class_count("nll_loss", input))
+    weight = class_weight("nll_loss", weight, input, class_count("nll_loss", input, target))
     check_labels("nll_loss", input, target)
     no_gradient("nll_loss_forward", "weight", weight)
     record = p.nll_loss if input._value.ndim <= 2 else p.nll_loss_2d
@@ -683,10 +684,9 @@ def multi_margin_loss(
     reduction = chosen_reduction(reduction, size_average, reduce)
     if p not in (1, 2):
         raise ValueError(f"only p == 1 and p == 2 supported: p is {p}")
-    check_tensors("multi_margin_loss", input=input, target=target)
-    check_floating("multi_margin_loss", input)
-    weight = class_weight("multi_margin_loss", weight, input, class_count("", input))
-    check_labels("multi_margin_loss", input, target)
+    what = "multi_margin_loss"
+    weight = class_weight(what, weight, input, class_count(what, input, target))
+    check_labels(what, input, target)
     no_gradient("multi_margin_loss", "weight", weight)
     attrs: dict[str, Any] = {"p": int(p), "margin": float(margin)}
     return apply(_multi_margin, input, target, weight, reduction=reduction, **attrs)
