@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from narae import primitives as p
-from narae.base.dtypes import FLOAT32, is_half
+from narae.base.dtypes import BFLOAT16, FLOAT32, is_half
 from narae.base.errors import NotSupportedError, explain
 from narae.ir import Program, evaluate
 from narae.ir.executor import Array, Runner
@@ -62,6 +62,10 @@ _EXACT_KINDS = {"movement", "generator", "control", "ordering"}
 _EXACT = {p.cast, p.copy, p.detach, p.take, p.gather, p.scatter}
 
 
+_HALVES = (np.dtype(np.float16), BFLOAT16)
+ndarray = np.ndarray
+
+
 def execute(operation: Any, operands: Sequence[Any], attrs: dict[str, Any]) -> Any:
     """One operation on arrays; results are arrays, never NumPy scalars."""
     lowering = LOWERINGS.get(operation)
@@ -72,9 +76,10 @@ def execute(operation: Any, operands: Sequence[Any], attrs: dict[str, Any]) -> A
             )
         lowering = operation.decompose
     for operand in operands:
-        if type(operand) is np.ndarray and operand.dtype.itemsize == 2 and is_half(operand.dtype):
+        if operand.__class__ is ndarray and operand.dtype in _HALVES:
             return _execute_half(operation, lowering, operands, attrs, operand.dtype)
-    return as_arrays(lowering(*operands, **attrs))
+    result = lowering(*operands, **attrs)
+    return result if result.__class__ is ndarray else as_arrays(result)
 
 
 def as_arrays(result: Any) -> Any:

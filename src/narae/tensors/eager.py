@@ -8,6 +8,7 @@ import numpy as np
 from narae.autograd.tape import TapeNode
 from narae.base.dtypes import FLOAT32, as_numpy, is_floating, is_half, result_type
 from narae.ir.builder import current_builder
+from narae.ir import Value
 from narae.ir.dispatch import bind, register_interpreter, register_source
 from narae.primitives import Primitive
 from narae.primitives import cast as cast_primitive
@@ -108,14 +109,28 @@ def _saved_items(
     return saved
 
 
+def _edges_of(operands: Sequence[Any]) -> tuple[Any, ...]:
+    """The edge of each operand; None where no gradient goes. As `edge_of`, written out."""
+    edges: list[Any] = []
+    for x in operands:
+        edge = None
+        if isinstance(x, Tensor):
+            if x._view is not None:
+                x._view.refresh(x)
+            if x._requires_grad:
+                edge = x if x._node is None else x._node
+        edges.append(edge)
+    return tuple(edges)
+
+
 def record(
     operation: Any, operands: Sequence[Any], results: Sequence[Tensor], attrs: dict[str, Any]
 ) -> None:
     """Put a node on the tape if some operand needs a gradient."""
-    parents = tuple([edge_of(x) if isinstance(x, Tensor) else None for x in operands])
-    if not any(parent is not None for parent in parents):
+    parents = _edges_of(operands)
+    if parents.count(None) == len(parents):
         return
-    saved = _saved_items(operation, operands, results)
+    saved = _saved_items(operation, operands, results) if operation.save_plan else []
     if operation.outputs == 1:
         (out,) = results
         node = TapeNode(operation, parents, saved, attrs, out._value.shape)
@@ -143,25 +158,50 @@ def apply(operation: Any, *operands: Any, **attrs: Any) -> Any:
     """
     if "dtype" in attrs:
         attrs["dtype"] = as_numpy(attrs["dtype"])
-    trace = modes.trace
-    if trace is None:
-        values = [x._value if isinstance(x, Tensor) else x for x in operands]
-    else:
-        values = [trace.value_of(x) if isinstance(x, Tensor) else x for x in operands]
-    result = bind(operation, *values, **attrs)
+    if modes.trace is not None:
+        return _apply_traced(operation, operands, attrs)
+    values = []
+    tracked = False
+    for x in operands:
+        if isinstance(x, Tensor):
+            if x._requires_grad or x._view is not None:
+                tracked = True
+            x = x._value
+        if x.__class__ is Value:
+            return _apply_traced(operation, operands, attrs)
+        values.append(x)
+    result = execute(operation, values, attrs)
     if operation.outputs == 1:
-        out = wrap(result)
-        if modes.grad and operation.differentiable:
-            record(operation, operands, (out,), attrs)
-        elif modes.inference:
-            out._inference = True
-        if trace is not None and out._value.shape == () and _all_weak(operands):
-            out._weak = True
-        return out
-    results = tuple([wrap(item) for item in result])
+        out: Any = wrap(result)
+        results: Any = (out,)
+    else:
+        out = results = tuple([wrap(item) for item in result])
+    if tracked and operation.differentiable and modes.grad:
+        record(operation, operands, results, attrs)
+    elif modes.inference:
+        for item in results:
+            item._inference = True
+    return out
+
+
+def _apply_traced(operation: Any, operands: Sequence[Any], attrs: dict[str, Any]) -> Any:
+    """Apply to symbolic payloads: `bind` records in the program that they belong to."""
+    trace = modes.trace
+    values = [_payload(x, trace) for x in operands]
+    result = bind(operation, *values, **attrs)
+    several = operation.outputs != 1
+    results = tuple([wrap(item) for item in result]) if several else (wrap(result),)
     if modes.grad and operation.differentiable:
         record(operation, operands, results, attrs)
-    return results
+    if not several and result.shape == () and _all_weak(operands):
+        results[0]._weak = True
+    return results if several else results[0]
+
+
+def _payload(x: Any, trace: Any) -> Any:
+    if not isinstance(x, Tensor):
+        return x
+    return x._value if trace is None else trace.value_of(x)
 
 
 def _all_weak(operands: Sequence[Any]) -> bool:
