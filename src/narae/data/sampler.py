@@ -60,7 +60,7 @@ class RandomSampler(Sampler[int]):
 
     >>> import narae
     >>> list(RandomSampler("abcd", generator=narae.Generator().manual_seed(0)))
-    [2, 0, 1, 3]
+    [0, 1, 3, 2]
     """
 
     def __init__(
