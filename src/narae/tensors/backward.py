@@ -15,6 +15,7 @@ from narae.ir import Value
 from narae.primitives.elementwise import add as add_values
 from narae.primitives.elementwise import copy as copy_primitive
 
+from . import received
 from .checkpoint import Promise
 from .eager import Saved, SavedOutput, apply, converted, edge_of, ndarray
 from .modes import enable_grad, modes, no_grad
@@ -217,6 +218,7 @@ def _accumulate(leaf: Tensor, results: dict[Any, Any], edge: Any, values: _Tenso
     held = [results.pop(edge)]
     _apply_leaf_hooks(edge, held, values)
     leaf._log()
+    received.note(leaf)
     trace = modes.trace
     known = leaf.grad if trace is None else trace.read_grad(leaf)
     if values.create_graph:
