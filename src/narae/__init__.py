@@ -10,11 +10,15 @@ tensor([2., 4.])
 """
 
 import importlib
+import warnings
 from typing import Any
 
 from narae.base.upstairs import answer
 
 __version__ = "0.1.0"
+
+# Infinities and NaN are results like others, as in PyTorch: NumPy need not warn about them.
+warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"narae\.")
 
 # Packages that appear as attributes without a further import statement.
 _PACKAGES = (
