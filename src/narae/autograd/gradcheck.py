@@ -172,7 +172,7 @@ def _check_input(array: Array, place: int) -> None:
             )
         )
     repeated = zip(array.strides, array.shape, strict=True)
-    if any(stride == 0 and size > 1 for stride, size in repeated):
+    if array.size and any(stride == 0 and size > 1 for stride, size in repeated):
         raise GraphError(
             explain(
                 "gradcheck",

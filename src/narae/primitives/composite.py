@@ -7,6 +7,7 @@ whole; one that does not runs the decomposition.
 from collections.abc import Sequence
 from typing import Any
 
+from narae.base.dtypes import as_numpy
 from narae.ir import Program, trace
 from narae.ir.protocol import Meta
 
@@ -68,4 +69,4 @@ def _meta(operand: Any) -> Any:
     """Shape and dtype; a number, or the absence of an optional operand, stands for itself."""
     if operand is None or is_number(operand):
         return operand
-    return tuple(operand.shape), operand.dtype
+    return tuple(operand.shape), as_numpy(operand.dtype)

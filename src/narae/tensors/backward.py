@@ -64,7 +64,7 @@ class _TensorValues:
         return tensor
 
     def apply_hook(self, hook: Any, grad: Any) -> Any:
-        tensor = grad if self.create_graph else wrap(grad)
+        tensor = grad if isinstance(grad, Tensor) else wrap(grad)
         replaced = hook(tensor)
         if replaced is None:
             return grad

@@ -96,17 +96,23 @@ def _saved_items(
         elif kind == "output":
             saved.append(SavedOutput(results[index], index))
         elif kind == "shape":
-            operand = operands[index]
-            saved.append(operand._value.shape if isinstance(operand, Tensor) else ())
+            saved.append(_with_shape(operands[index]).shape)
         elif kind == "dtype":
-            saved.append(operands[index]._value.dtype)
+            saved.append(_with_shape(operands[index]).dtype)
         elif kind == "operands":
             saved.extend(save_operand(operand) for operand in operands)
         elif kind == "outputs":
             saved.extend(SavedOutput(result, place) for place, result in enumerate(results))
         else:
-            saved.extend(tuple(operand._value.shape) for operand in operands)
+            saved.extend(_with_shape(operand).shape for operand in operands)
     return saved
+
+
+def _with_shape(operand: Any) -> Any:
+    """What has the shape of an operand; backward rules also mix tensors with arrays they made."""
+    if isinstance(operand, Tensor):
+        return operand._value
+    return operand if hasattr(operand, "shape") else np.asarray(operand)
 
 
 def _edges_of(operands: Sequence[Any]) -> tuple[Any, ...]:
