@@ -23,6 +23,7 @@ class EpochProgress:
         epochs: how many epochs the run has.
         items: training items an epoch.
         quiet: show nothing.
+        every: write the line of every so many epochs only, and of the last one.
         stream: where to; standard output unless told otherwise.
         clock: gives seconds; only differences matter.
 
@@ -44,6 +45,7 @@ class EpochProgress:
         items: int,
         *,
         quiet: bool = False,
+        every: int = 1,
         stream: TextIO | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
@@ -52,6 +54,7 @@ class EpochProgress:
             raise ConfigError(explain("EpochProgress", given, "neither can be negative"))
         self.epochs = epochs
         self.items = items
+        self._every = every
         self._stream = stream or sys.stdout
         self._clock = clock
         self._quiet = quiet
@@ -99,7 +102,9 @@ class EpochProgress:
             self._bar.move(self._done, self._words(metrics, now))
 
     def end_epoch(self, **metrics: float) -> None:
-        """Write the epoch's line."""
+        """Write the epoch's line, if it is one of those to write."""
+        if self._epoch % self._every and self._epoch != self.epochs:
+            return
         now = self._clock()
         seconds = format_seconds(now - self._epoch_start)
         words = [f"epoch {self._count()}", *self._words(metrics, now, seconds)]

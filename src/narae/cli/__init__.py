@@ -1,0 +1,5 @@
+"""The `narae` command."""
+
+from .main import main
+
+__all__ = ["main"]

@@ -1,0 +1,123 @@
+"""`narae train`: train a recipe and show the result."""
+
+import argparse
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+from narae.base.errors import ConfigError, MissingDataError, explain
+
+_DEFAULT = "digits-cnn"
+_INTERRUPTED = 130
+
+
+def add_parser(commands: Any) -> Any:
+    """Add the command with its options."""
+    parser = commands.add_parser(
+        "train",
+        help="train a recipe: a network on some data",
+        description="Train a recipe and write its checkpoints, history and picture to a folder.",
+    )
+    parser.add_argument(
+        "recipe",
+        nargs="?",
+        default=_DEFAULT,
+        help=f"a name that `narae recipes` lists, or your own recipe.py (default: {_DEFAULT})",
+    )
+    run = parser.add_argument_group("the run (defaults are the recipe's)")
+    run.add_argument("--epochs", type=_count, metavar="N", help="passes over the training data")
+    run.add_argument("--lr", type=_positive, metavar="X", help="learning rate")
+    run.add_argument("--batch-size", type=_count, metavar="N", help="samples a step")
+    run.add_argument("--seed", type=_whole, metavar="N", help="of every random number")
+    run.add_argument("--no-compile", action="store_true", help="run each operation at once")
+    files = parser.add_argument_group("files")
+    files.add_argument("--data-dir", type=Path, metavar="DIR", help="where to look for data first")
+    files.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder to write to (default: runs/<recipe>)"
+    )
+    files.add_argument(
+        "--resume", type=Path, metavar="FILE", help="go on from a checkpoint (.safetensors)"
+    )
+    parser.add_argument("-q", "--quiet", action="store_true", help="print nothing")
+    return parser
+
+
+def run(options: Any) -> int:
+    """Train; returns 0, or 130 if the user stopped it."""
+    from narae.train.recipe import load_recipe
+    from narae.train.run import run_recipe
+
+    tell = _nothing if options.quiet else print
+    _check_paths(options)
+    recipe = load_recipe(options.recipe)
+    settings = recipe.settings.changed(
+        epochs=options.epochs, lr=options.lr, batch_size=options.batch_size, seed=options.seed
+    )
+    done = run_recipe(
+        recipe,
+        settings,
+        options.data_dir,
+        options.out,
+        compiled=not options.no_compile,
+        resume=options.resume,
+        quiet=options.quiet,
+        tell=tell,
+    )
+    tell(_ending(done))
+    if not done.interrupted:
+        return 0
+    print(
+        f"stopped in epoch {done.epochs_done + 1}; go on with\n"
+        f"  narae train {options.recipe} --resume {done.out / 'last.safetensors'}",
+        file=sys.stderr,
+    )
+    return _INTERRUPTED
+
+
+def _ending(run: Any) -> str:
+    """The summary, and where everything is."""
+    summary = run.out / "summary.txt"
+    text = summary.read_text("utf-8") if run.epochs_done else ""
+    files = ", ".join(sorted(path.name for path in run.out.iterdir() if not path.is_dir()))
+    return f"\n{text}files     {run.out}: {files}"
+
+
+def _check_paths(options: Any) -> None:
+    for name in ("data_dir", "resume"):
+        path = getattr(options, name)
+        if path is not None and not path.exists():
+            option = f"--{name.replace('_', '-')}"
+            given, rule = f"{option} {path} does not exist", f"{option} names what is there"
+            raise MissingDataError(explain("narae train", given, rule, "check the path"))
+    if options.data_dir is not None and not options.data_dir.is_dir():
+        given = f"--data-dir {options.data_dir} is a file"
+        raise ConfigError(explain("narae train", given, "--data-dir names a folder"))
+
+
+def _nothing(text: str) -> None:
+    pass
+
+
+def _count(text: str) -> int:
+    number = _whole(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return number
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+
+
+def _positive(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return number
