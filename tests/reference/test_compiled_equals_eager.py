@@ -9,7 +9,7 @@ import pytest
 
 import narae
 from narae import nn
-from narae.nn import functional as F  # noqa: N812
+from narae.nn import functional as F
 
 BATCHES = 6
 

@@ -4,6 +4,10 @@ A view knows its base and the chain of movements that led to it. That one chain 
 after a write, every other view of the base finds its new place on the tape by going through the
 chain again; a write through a view becomes a new version of the base by going through it backwards;
 and in a trace, where nothing is mutable, the same two walks give the new payloads.
+
+Storage and gradients part ways at `detach`: the numbers still belong to the base, while gradients
+of views of the detached tensor end there. So a view has two chains, one from the owner of the
+storage and one from the tensor where its gradients come together, its origin.
 """
 
 from typing import Any
@@ -11,61 +15,98 @@ from typing import Any
 import numpy as np
 
 from narae.base.errors import GraphError, ShapeError, explain
+from narae.base.shapes import Shape
 from narae.ir import Value
-from narae.primitives import Primitive
+from narae.primitives import Primitive, update_slice, write_at
 
 from .eager import apply, converted, ndarray
+from .layout import strides_of
 from .modes import modes
 from .tensor import Tensor, wrap
 
 Step = tuple[Primitive, dict[str, Any]]
+
+_NO_GRAD = (
+    "A view was created in no_grad mode and {} modified inplace with grad mode enabled. Fix: move "
+    "both the view and the write into no_grad, or both outside"
+)
+_SEVERAL = (
+    "A view that is one of several results of one function (unbind, split, chunk) {} modified "
+    "inplace with gradients. Such functions do not allow the output views to be modified inplace. "
+    "Fix: use an out-of-place operation, or take the part by indexing"
+)
 
 
 class View:
     """How a tensor was derived from its base.
 
     Attributes:
-        base: a tensor that is not a view itself.
+        base: the tensor that owns the storage; not a view itself.
         steps: movements that lead from the base to the view.
         seen: the version of the storage for which payload and node were computed.
-        detached: gradients do not flow between view and base (`detach`, `.data`).
-        no_grad: made while gradients were switched off.
-        several: made together with others, by `split`, `unbind` and the like.
+        origin: the tensor whose gradient this view takes part in; None for a detached tensor,
+            which is an origin of its own.
+        moves: movements that lead from the origin to the view.
+        restricted: why writes with gradients are refused: made in no_grad, or one of several.
+        stale: restricted, and written to since by others.
     """
 
-    __slots__ = ("base", "detached", "no_grad", "seen", "several", "steps")
+    __slots__ = ("base", "moves", "origin", "restricted", "seen", "stale", "steps")
 
-    def __init__(self, base: Tensor, steps: tuple[Step, ...], seen: int, detached: bool) -> None:
-        self.base, self.steps, self.seen, self.detached = base, steps, seen, detached
-        self.no_grad = not modes.grad and not detached
-        self.several = False
+    def __init__(
+        self,
+        base: Tensor,
+        steps: tuple[Step, ...],
+        seen: int,
+        origin: Tensor | None,
+        moves: tuple[Step, ...],
+    ) -> None:
+        self.base, self.steps, self.seen = base, steps, seen
+        self.origin, self.moves = origin, moves
+        self.restricted = ""
+        self.stale = False
+
+    @property
+    def detached(self) -> bool:
+        """Whether gradients end at this tensor, although its storage belongs to another."""
+        return self.origin is None
 
     def refresh(self, view: Tensor) -> None:
-        """Bring the payload (in a trace) and the node of a view up to date after writes."""
-        version = self.base._version
-        if self.seen == version:
-            return
-        symbolic = type(self.base._value) is Value
-        tracked = self.base._requires_grad and not self.detached and not self.no_grad
-        if symbolic or tracked:
-            view._log()
-            fresh = self._derive(tracked)
-            if symbolic:
-                view._value = fresh._value
-            if tracked:
-                view._node, view._requires_grad = fresh._node, fresh._requires_grad
-        self.seen = version
+        """Bring the payload (in a trace) and the node of a view up to date after writes.
 
-    def _derive(self, tracked: bool) -> Tensor:
-        before = modes.grad
-        modes.grad = tracked
-        try:
-            tensor = self.base if tracked else wrap(self.base._value)
-            for operation, attrs in self.steps:
-                tensor = apply(operation, tensor, **attrs)
-            return tensor
-        finally:
-            modes.grad = before
+        Raises:
+            RuntimeError: for a restricted view that was written to with gradients by others.
+        """
+        version = self.base._version
+        if self.seen != version:
+            self.seen = version
+            if type(self.base._value) is Value:
+                view._log()
+                view._value = _moved(wrap(self.base._value), self.steps, False)._value
+            if self.origin is not None and self.origin._requires_grad:
+                self._find_node(view, self.origin)
+        if self.stale and modes.grad:
+            raise GraphError(self.restricted.format("or its base has been"))
+
+    def _find_node(self, view: Tensor, origin: Tensor) -> None:
+        view._log()
+        if self.restricted:
+            self.stale = True
+            view._requires_grad = True
+            return
+        fresh = _moved(origin, self.moves, True)
+        view._node, view._requires_grad = fresh._node, fresh._requires_grad
+
+
+def _moved(x: Tensor, steps: tuple[Step, ...], grad: bool) -> Tensor:
+    before = modes.grad
+    modes.grad = grad
+    try:
+        for operation, attrs in steps:
+            x = apply(operation, x, **attrs)
+        return x
+    finally:
+        modes.grad = before
 
 
 def make_view(x: Tensor, operation: Primitive, **attrs: Any) -> Tensor:
@@ -78,18 +119,23 @@ def make_view(x: Tensor, operation: Primitive, **attrs: Any) -> Tensor:
 def attach_view(
     out: Tensor, x: Tensor, steps: tuple[Step, ...], detached: bool = False
 ) -> None:
-    """Make `out` a view that was derived from x by `steps`."""
+    """Make `out` a view that was derived from x by `steps`, or x itself without gradients."""
     view = x._view
-    if view is not None and (view.detached == detached or view.detached):
-        base, chain = view.base, (*view.steps, *steps)
-        detached = view.detached
-    else:
-        base, chain = x, steps
-    if view is not None and base is x:
-        base, chain, detached = view.base, (*view.steps, *steps), True
+    steps = () if detached else steps
     cell = x._shared_cell()
+    base, chain = (x, steps) if view is None else (view.base, (*view.steps, *steps))
+    if detached:
+        made = View(base, chain, cell[0], None, ())
+    elif view is None or view.origin is None:
+        made = View(base, chain, cell[0], x, steps)
+    else:
+        made = View(base, chain, cell[0], view.origin, (*view.moves, *steps))
+        made.restricted = view.restricted
+    if not modes.grad and not detached:
+        made.restricted = made.restricted or _NO_GRAD
+        out._requires_grad = x._requires_grad
     out._cell = cell
-    out._view = View(base, chain, cell[0], detached)
+    out._view = made
     if modes.inference:
         out._inference = True
 
@@ -97,7 +143,7 @@ def attach_view(
 def mark_several(views: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     """Note that views came from one function together: gradients forbid writes to such views."""
     for view in views:
-        view._view.several = True
+        view._view.restricted = view._view.restricted or _SEVERAL
     return views
 
 
@@ -123,18 +169,9 @@ def check_writable(x: Tensor, what: str) -> None:
             f"[{what}] Inplace update to inference tensor outside InferenceMode is not allowed. "
             "Fix: clone() it"
         )
-    view = x._view
     if modes.grad:
-        if view is not None:
-            view.refresh(x)
-        if x._requires_grad and x._node is None and (view is None or view.detached):
-            raise GraphError(
-                f"[{what}] a leaf Variable that requires grad is being used in an in-place "
-                "operation. Fix: do it inside `with narae.no_grad():`, or on a result of it"
-            )
-        if view is not None and not view.detached:
-            _check_view_writable(x, view, what)
-    if type(x._value) is ndarray and has_overlap(x._value):
+        _check_grads_allow(x, what)
+    if has_overlap(x):
         raise GraphError(
             f"[{what}] unsupported operation: more than one element of the written-to tensor "
             f"refers to a single memory location ({tuple(x.shape)}, an expanded tensor). "
@@ -142,25 +179,40 @@ def check_writable(x: Tensor, what: str) -> None:
         )
 
 
-def _check_view_writable(x: Tensor, view: View, what: str) -> None:
-    base = view.base
-    if base._requires_grad and base._node is None:
+def _check_grads_allow(x: Tensor, what: str) -> None:
+    view = x._view
+    if view is not None:
+        view.refresh(x)
+    if not x._requires_grad:
+        return
+    origin = None if view is None else view.origin
+    if view is not None and view.restricted:
+        raise GraphError(f"[{what}] " + view.restricted.format("is being"))
+    if origin is not None and origin._requires_grad and origin._node is None:
         raise GraphError(
             f"[{what}] a view of a leaf Variable that requires grad is being used in an in-place "
             "operation. Fix: do it inside `with narae.no_grad():`"
         )
-    if view.no_grad and base._requires_grad:
+    if x._node is None and origin is None:
         raise GraphError(
-            f"[{what}] a view was created in no_grad mode and is being modified inplace with grad "
-            "mode enabled. Fix: make the view outside of no_grad, or write inside no_grad"
+            f"[{what}] a leaf Variable that requires grad is being used in an in-place "
+            "operation. Fix: do it inside `with narae.no_grad():`, or on a result of it"
         )
 
 
-def has_overlap(array: Any) -> bool:
-    """Whether several positions share one element (stride 0)."""
-    return any(
-        stride == 0 and size > 1 for stride, size in zip(array.strides, array.shape, strict=True)
-    )
+def has_overlap(x: Tensor) -> bool:
+    """Whether several positions of a tensor share one element (stride 0)."""
+    value = x._value
+    if type(value) is ndarray:
+        strides: Shape = value.strides
+    elif x._view is None:
+        return False
+    else:
+        strides = strides_of(x)
+    for stride, size in zip(strides, value.shape, strict=True):
+        if stride == 0 and size > 1:
+            return True
+    return False
 
 
 def write(x: Tensor, result: Tensor, what: str) -> Tensor:
@@ -181,6 +233,8 @@ def write(x: Tensor, result: Tensor, what: str) -> Tensor:
             )
         )
     result = converted(result, x._value.dtype)
+    if modes.grad:
+        result = _kept_on_tape(x, result, what)
     if type(result._value) is Value or type(x._value) is Value:
         _write_symbolic(x, result)
     else:
@@ -191,6 +245,22 @@ def write(x: Tensor, result: Tensor, what: str) -> Tensor:
     elif x._view is not None and type(x._value) is Value:
         x._view.seen = x._version
     return x
+
+
+def _kept_on_tape(x: Tensor, result: Tensor, what: str) -> Tensor:
+    """A result that depends on x at least by zero gradients, once x is on the tape."""
+    view = x._view
+    if result._requires_grad:
+        if view is not None and view.restricted:
+            raise GraphError(f"[{what}] " + view.restricted.format("is being"))
+        return result
+    if not x._requires_grad:
+        return result
+    shape = tuple(x._value.shape)
+    zero, one = (0,) * len(shape), (1,) * len(shape)
+    return apply(  # type: ignore[no-any-return]
+        update_slice, version_before(x), result, start=zero, stop=shape, step=one
+    )
 
 
 def _write_symbolic(x: Tensor, result: Tensor) -> None:
@@ -210,31 +280,44 @@ def _write_symbolic(x: Tensor, result: Tensor) -> None:
 
 def unview(base: Any, steps: tuple[Step, ...], new: Any) -> Any:
     """The base after `new` was written through a chain of movements; any kind of value."""
+    if any(operation.unview is None for operation, _ in steps):
+        return write_at(base, new, _positions(tuple(base.shape), steps))
     stages = [base]
     for operation, attrs in steps[:-1]:
         stages.append(operation(stages[-1], **attrs))
     for (operation, attrs), stage in zip(reversed(steps), reversed(stages), strict=True):
-        if operation.unview is None:
-            raise GraphError(f"[{operation.name}] its result cannot be written to: clone() it first")
+        assert operation.unview is not None
         new = operation.unview(stage, new, **attrs)
     return new
 
 
+def _positions(shape: Shape, steps: tuple[Step, ...]) -> Any:
+    """Where in the base, in row-major order, each element of a view lies.
+
+    This serves views that repeat or overlap elements (expand, unfold), of which parts that do not
+    may be written to.
+    """
+    places = np.arange(int(np.prod(shape))).reshape(shape)
+    for operation, attrs in steps:
+        places = operation(places, **attrs)
+    return np.ascontiguousarray(places)
+
+
 def rebase(x: Tensor, result: Tensor) -> None:
-    """Give x, and the base it is a view of, the place on the tape that the write made."""
+    """Give x, and the origin it is a view of, the place on the tape that the write made."""
     view = x._view
     x._log()
-    if view is None or view.detached:
+    if view is None or view.origin is None:
         x._node, x._requires_grad = result._node, result._requires_grad
         if view is not None:
             view.seen = x._version
         return
-    base = view.base
-    base._log()
-    before = wrap(base._value)
-    before._node, before._requires_grad = base._node, base._requires_grad
-    updated = unview(before, view.steps, result)
-    base._node, base._requires_grad = updated._node, updated._requires_grad
+    origin = view.origin
+    origin._log()
+    before = wrap(origin._value)
+    before._node, before._requires_grad = origin._node, origin._requires_grad
+    updated = unview(before, view.moves, result)
+    origin._node, origin._requires_grad = updated._node, updated._requires_grad
     view.seen = -1
     view.refresh(x)
 
@@ -242,13 +325,14 @@ def rebase(x: Tensor, result: Tensor) -> None:
 def version_before(x: Tensor) -> Tensor:
     """The tensor as an operand of the operation that will overwrite it.
 
-    Where gradients are recorded, it gets storage of its own, so that backward still finds the old
-    numbers.
+    Where gradients are recorded it gets storage (in a trace: a payload) of its own, so that
+    backward still finds the old numbers.
     """
-    if type(x._value) is Value or not modes.grad:
+    trace = modes.trace
+    if trace is None and not modes.grad:
         return x
     if x._view is not None:
         x._view.refresh(x)
-    old = wrap(x._value.copy())
+    old = wrap(x._value.copy() if trace is None else trace.value_of(x))
     old._node, old._requires_grad = x._node, x._requires_grad
     return old

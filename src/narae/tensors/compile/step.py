@@ -147,6 +147,15 @@ class CompiledStep:
             again = self._trace(spec, arguments)
         if str(again.program) != plan.text:
             raise TraceError(_difference(self._name, plan.traced.program, again.program))
+        for (kind, old), (_, new), value in zip(
+            plan.traced.sources, again.sources, again.program.inputs, strict=True
+        ):
+            if kind == "state" and old is not new:
+                raise TraceError(
+                    f"[compile] {self._name} reads the tensor {value!r}, and it was another object "
+                    "when it was traced again. Fix: pass it as an argument, or keep one tensor "
+                    "and write into it"
+                )
 
     # --- looking inside ---------------------------------------------------------------------
 
