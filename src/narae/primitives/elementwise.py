@@ -110,27 +110,31 @@ fmod = binary(
     (lambda grad, x, y: grad, lambda grad, x, y: neg(mul(grad, trunc(div(x, y))))),
     "x y",
 )
-floor_divide = binary("floor_divide", "floor(x / y)", None)
+floor_divide = binary(
+    "floor_divide", "floor(x / y)", (zero_grad, zero_grad), grad_name="DivBackward1"
+)
 
 
-def _share(grad: Any, winner: Any, loser: Any) -> Any:
-    """All of the gradient to the larger, half of it on a tie (as PyTorch does)."""
-    shared = where(eq(winner, loser), mul(grad, 0.5), grad)
-    return where(lt(winner, loser), 0.0, shared)
+def _share(grad: Any, x: Any, y: Any, loses: Any) -> Any:
+    """All of the gradient to the one that won, half of it on a tie (as PyTorch does)."""
+    return where(loses, 0.0, where(eq(x, y), mul(grad, 0.5), grad))
 
 
 maximum = binary(
     "maximum",
     "the larger; NaN wins",
-    (lambda grad, x, y: _share(grad, x, y), lambda grad, x, y: _share(grad, y, x)),
+    (
+        lambda grad, x, y: _share(grad, x, y, lt(x, y)),
+        lambda grad, x, y: _share(grad, x, y, lt(y, x)),
+    ),
     "x y",
 )
 minimum = binary(
     "minimum",
     "the smaller; NaN wins",
     (
-        lambda grad, x, y: _share(grad, neg(x), neg(y)),
-        lambda grad, x, y: _share(grad, neg(y), neg(x)),
+        lambda grad, x, y: _share(grad, x, y, lt(y, x)),
+        lambda grad, x, y: _share(grad, x, y, lt(x, y)),
     ),
     "x y",
 )

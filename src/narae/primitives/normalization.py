@@ -50,10 +50,9 @@ def _grad_x(grad: Any, xhat: Any, rstd: Any, dim: Shape) -> Any:
 
 def _sums(grad: Any, xhat: Any, needs: Sequence[bool], dim: Shape, like: Any) -> tuple[Any, Any]:
     """The gradients of w and b: sums over everything they were broadcast along."""
-    shape = shape_of(like)
 
     def total(x: Any) -> Any:
-        return reshape(sum_(x, dim=dim, keepdim=False), shape=shape)
+        return reshape(sum_(x, dim=dim, keepdim=False), shape=shape_of(like))
 
     grad_w = total(mul(grad, xhat)) if needs[0] else None
     return grad_w, total(grad) if needs[1] else None

@@ -59,9 +59,8 @@ def as_strided(x: Array, *, size: Any, stride: Any, offset: int) -> Array:
             )
         )
     strides = tuple(step * x.itemsize for step in stride)
-    view = np.lib.stride_tricks.as_strided(x.reshape(-1)[offset:], size, strides)
-    view.flags.writeable = x.flags.writeable
-    return view
+    flat = x.reshape(-1)[offset:]
+    return np.lib.stride_tricks.as_strided(flat, size, strides, writeable=x.flags.writeable)
 
 
 def stack(*xs: Array, dim: int) -> Array:
