@@ -22,6 +22,8 @@ from .activations import (
 )
 from .average_pool import average_pool
 from .blends import (
+    addcdiv,
+    addcmul,
     clamp,
     copysign,
     exp2,
@@ -109,6 +111,7 @@ from .normalization import (
 from .ordering import sort, topk
 from .pooling import max_pool, window_sum, window_sum_grad
 from .record import REGISTRY, Primitive, is_number, shape_of
+from .recurrent import gru_cell, gru_cell_grad, lstm_cell, lstm_cell_grad
 from .reductions import amax, amin, argmax, argmin, prod, sum_
 from .statistics import (
     log_softmax,

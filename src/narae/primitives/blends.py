@@ -202,6 +202,33 @@ lerp = Composite(
     broadcasts=True,
 )
 
+addcmul = Composite(
+    "addcmul",
+    "x y z",
+    "x + value * y * z",
+    lambda x, y, z, *, value: add(x, mul(mul(y, z), value)),
+    saves="y z",
+    grads=(
+        lambda grad, y, z, value: grad,
+        lambda grad, y, z, value: mul(grad, mul(z, value)),
+        lambda grad, y, z, value: mul(grad, mul(y, value)),
+    ),
+    broadcasts=True,
+)
+addcdiv = Composite(
+    "addcdiv",
+    "x y z",
+    "x + value * y / z",
+    lambda x, y, z, *, value: add(x, mul(div(y, z), value)),
+    saves="y z",
+    grads=(
+        lambda grad, y, z, value: grad,
+        lambda grad, y, z, value: mul(grad, div(value, z)),
+        lambda grad, y, z, value: neg(mul(grad, div(mul(div(y, z), value), z))),
+    ),
+    broadcasts=True,
+)
+
 hypot = _binary(
     "hypot",
     "sqrt(x ** 2 + y ** 2)",

@@ -4,10 +4,10 @@ from typing import Any
 
 from narae.base.dtypes import INT64
 
-from .elementwise import cast, div, eq, mul, where
+from .elementwise import add, mul
 from .generators import zeros
 from .indexing import scatter_add
-from .movement import flip
+from .movement import flip, narrow, pad
 from .record import Primitive, first_dtype, same_shape, shape_of
 
 
@@ -15,16 +15,49 @@ def _reverse_cumsum(x: Any, dim: int) -> Any:
     return flip(cumsum(flip(x, dim=(dim,)), dim=dim), dim=(dim,))
 
 
-def _cumprod_grad(grad: Any, x: Any, out: Any, dim: int) -> Any:
-    """Divide by x; at the first zero of a row, work with 1 in its place; after it, all is zero."""
-    zero = eq(x, 0)
-    seen = cumsum(cast(zero, dtype=x.dtype), dim=dim)
-    first_zero = where(zero, eq(seen, 1), False)
-    usual = div(_reverse_cumsum(mul(grad, out), dim), where(zero, 1.0, x))
-    without = cumprod(where(first_zero, 1.0, x), dim=dim)
-    at_zero = _reverse_cumsum(mul(grad, without), dim)
-    before = where(eq(seen, 0), usual, 0.0)
-    return where(first_zero, at_zero, before)
+def shifted(x: Any, dim: int, distance: int, fill: float) -> Any:
+    """x moved towards the start by `distance`, filled up at the end; `distance` <= its size.
+
+    before: [a, b, c], distance 1, fill 0
+    after:  [b, c, 0]
+    """
+    shape = shape_of(x)
+    rest = narrow(x, dim, distance, shape[dim] - distance)
+    high = tuple(distance if place == dim else 0 for place in range(len(shape)))
+    return pad(rest, low=(0,) * len(shape), high=high, value=fill)
+
+
+def linear_recurrence(factor: Any, term: Any, dim: int) -> Any:
+    """y[i] = term[i] + factor[i] * y[i + 1] along a dimension, from the end.
+
+    By doubling (Hillis and Steele 1986): after each step y[i] reaches twice as far ahead. Nothing
+    is divided, so zeros need no care, and it can be differentiated again.
+    """
+    size = shape_of(term)[dim]
+    distance = 1
+    while distance < size:
+        term = add(term, mul(factor, shifted(term, dim, distance, 0)))
+        factor = mul(factor, shifted(factor, dim, distance, 0))
+        distance *= 2
+    return term
+
+
+def exclusive_cumprod(x: Any, dim: int) -> Any:
+    """The product of all elements before each one: 1, x[0], x[0] x[1], …"""
+    shape = shape_of(x)
+    if shape[dim] == 0:
+        return x
+    rest = narrow(cumprod(x, dim=dim), dim, 0, shape[dim] - 1)
+    low = tuple(int(place == dim) for place in range(len(shape)))
+    return pad(rest, low=low, high=(0,) * len(shape), value=1)
+
+
+def _cumprod_grad(grad: Any, x: Any, dim: int) -> Any:
+    """The product before x[i], times the sum over j >= i of grad[j] x[i + 1] … x[j]."""
+    if shape_of(x)[dim] == 0:
+        return grad
+    after = linear_recurrence(shifted(x, dim, 1, 0), grad, dim)
+    return mul(exclusive_cumprod(x, dim), after)
 
 
 cumsum = Primitive(
@@ -44,7 +77,7 @@ cumprod = Primitive(
     "out[i] = x[0] * … * x[i]",
     shape=same_shape,
     dtype=first_dtype,
-    saves="x out",
+    saves="x",
     grads=(_cumprod_grad,),
 )
 

@@ -5,12 +5,10 @@ from typing import Any
 from narae.base.dtypes import INT64
 from narae.base.shapes import Shape, reduced_shape
 
-from .cumulative import cumprod
+from .cumulative import exclusive_cumprod
 from .elementwise import cast, div, eq, mul
-from .movement import expand, flip, narrow, reshape
+from .movement import expand, flip, reshape
 from .record import Primitive, Rule, first_dtype, shape_of
-from .generators import ones
-from .movement import concat
 
 
 def _reduction(
@@ -51,18 +49,9 @@ def _prod_grad(grad: Any, x: Any, out: Any, dim: Shape, keepdim: bool) -> Any:
     """The product of all others: what stands before times what stands after, zeros included."""
     (place,) = dim
     x_shape = shape_of(x)
-    before = _exclusive_cumprod(x, place)
-    after = flip(_exclusive_cumprod(flip(x, dim=(place,)), place), dim=(place,))
+    before = exclusive_cumprod(x, place)
+    after = flip(exclusive_cumprod(flip(x, dim=(place,)), place), dim=(place,))
     return mul(mul(before, after), keep_dims(grad, x_shape, dim))
-
-
-def _exclusive_cumprod(x: Any, dim: int) -> Any:
-    shape = shape_of(x)
-    if shape[dim] == 0:
-        return x
-    first = ones((*shape[:dim], 1, *shape[dim + 1 :]), x.dtype)
-    rest = narrow(cumprod(x, dim=dim), dim, 0, shape[dim] - 1)
-    return concat(first, rest, dim=dim)
 
 
 sum_ = _reduction("sum", "the sum over the dimensions `dim`", _sum_grad, "x.shape")

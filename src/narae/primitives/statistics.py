@@ -6,8 +6,9 @@ from typing import Any
 from narae.base.dtypes import INT64
 from narae.base.shapes import Shape
 
+from .blends import logaddexp
 from .composite import Composite
-from .cumulative import cumsum
+from .cumulative import linear_recurrence, shifted
 from .elementwise import (
     abs_,
     add,
@@ -22,7 +23,6 @@ from .elementwise import (
     maximum,
     mul,
     ne,
-    neg,
     or_,
     pow_,
     sign,
@@ -160,20 +160,24 @@ log_softmax = _statistic(
 
 
 def _logcumsumexp(x: Any, *, dim: int) -> Any:
-    shift = _finite_max(x, (dim,))
-    return add(log(cumsum(exp(sub(x, shift)), dim=dim)), shift)
+    """By doubling: after each step out[i] covers twice as many elements."""
+    out = flip(x, dim=(dim,))
+    distance = 1
+    while distance < shape_of(x)[dim]:
+        out = logaddexp(out, shifted(out, dim, distance, -math.inf))
+        distance *= 2
+    return flip(out, dim=(dim,))
 
 
 def _logcumsumexp_grad(grad: Any, x: Any, out: Any, dim: int) -> Any:
-    """Positive and negative gradients apart, each as a log-cumsum-exp from the end."""
-    rising = _weighted_from_end(where(lt(0, grad), grad, 0.0), x, out, dim)
-    falling = _weighted_from_end(where(lt(grad, 0), neg(grad), 0.0), x, out, dim)
-    return sub(rising, falling)
-
-
-def _weighted_from_end(grad: Any, x: Any, out: Any, dim: int) -> Any:
-    reversed_logs = flip(sub(log(grad), out), dim=(dim,))
-    return exp(add(flip(logcumsumexp(reversed_logs, dim=dim), dim=(dim,)), x))
+    """exp(x[i] - out[i]) * sum over j >= i of grad[j] exp(out[i] - out[j]): no exponent is > 0."""
+    if shape_of(x)[dim] == 0:
+        return grad
+    reached = lt(-math.inf, out)
+    finite = where(reached, out, 0.0)
+    decay = where(reached, exp(sub(finite, shifted(finite, dim, 1, 0))), 0.0)
+    share = where(reached, exp(sub(x, finite)), 0.0)
+    return mul(share, linear_recurrence(decay, grad, dim))
 
 
 logcumsumexp = _statistic(

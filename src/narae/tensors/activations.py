@@ -7,9 +7,10 @@ from narae import primitives as p
 from narae.base.errors import ConfigError, ShapeError, explain
 from narae.base.shapes import normalize_dim
 
+from .arithmetic import add, div, sub
 from .eager import apply
 from .operands import as_dtype, check_castable, refuse_dtype, require_tensor
-from .pointwise import tanh
+from .pointwise import abs, tanh
 from .reductions import along
 from .tensor import Tensor
 from .views import check_writable, version_before, write
@@ -189,13 +190,12 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
 
 def softsign(input: Tensor) -> Tensor:
     """x / (1 + |x|)."""
-    x = _checked(input, "softsign")
-    return apply(p.div, x, apply(p.add, apply(p.abs_, x), 1))  # type: ignore[no-any-return]
+    return div(input, add(abs(input), 1))
 
 
 def tanhshrink(input: Tensor) -> Tensor:
     """x - tanh(x)."""
-    return apply(p.sub, input, tanh(input))  # type: ignore[no-any-return]
+    return sub(input, tanh(input))
 
 
 def logsigmoid(input: Tensor) -> Tensor:

@@ -258,8 +258,7 @@ def addcmul(
     input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1, out: Tensor | None = None
 ) -> Tensor:
     """input + value * tensor1 * tensor2."""
-    product = _mul(tensor1, tensor2)
-    return deliver(add(input, product, alpha=value), out, "addcmul")
+    return deliver(apply_common(p.addcmul, input, tensor1, tensor2, value=value), out, "addcmul")
 
 
 def addcdiv(
@@ -274,7 +273,7 @@ def addcdiv(
         raise DTypeError(
             "Integer division with addcdiv is no longer supported. Fix: convert one to float"
         )
-    return deliver(add(input, _div(tensor1, tensor2), alpha=value), out, "addcdiv")
+    return deliver(apply_common(p.addcdiv, input, tensor1, tensor2, value=value), out, "addcdiv")
 
 
 def lerp(input: Tensor, end: Tensor, weight: Any, *, out: Tensor | None = None) -> Tensor:

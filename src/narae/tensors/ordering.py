@@ -186,29 +186,30 @@ _INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
 def _quantile(
     input: Tensor, q: Any, dim: int | None, keepdim: bool, interpolation: str, ignore_nan: bool
 ) -> Tensor:
-    shares = np.asarray(numbers(q) if isinstance(q, Tensor) else q, np.float64)
+    shares = q if isinstance(q, Tensor) else constant(np.asarray(q, input._value.dtype))
     _check_quantile(input, shares, interpolation)
     x, place, shape = _quantile_line(input, dim, keepdim)
     if x._value.shape[place] == 0:
         raise ShapeError("quantile() input tensor must be non-empty")
     values, _ = apply(p.sort, x, dim=place, descending=False)
     last = _last_rank(x, place, ignore_nan)
-    results = [
-        apply(p.reshape, _at_rank(values, float(share), last, place, interpolation), shape=shape)
-        for share in shares.reshape(-1)
-    ]
-    if shares.ndim == 0:
-        return results[0]  # type: ignore[no-any-return]
-    lines = [apply(p.reshape, item, shape=(1, *shape)) for item in results]
-    return apply(p.concat, *lines, dim=0)  # type: ignore[no-any-return]
+    count = shares._value.size
+    along_place = tuple(count if dim == place else 1 for dim in range(x._value.ndim))
+    found = _at_rank(values, p.reshape(shares, shape=along_place), last, place, interpolation)
+    others = [dim for dim in range(x._value.ndim) if dim != place]
+    first = apply(p.permute, found, dims=(place, *others))
+    return apply(p.reshape, first, shape=(*shares._value.shape, *shape))  # type: ignore[no-any-return]
 
 
-def _check_quantile(input: Tensor, shares: Any, interpolation: str) -> None:
+def _check_quantile(input: Tensor, shares: Tensor, interpolation: str) -> None:
     if input._value.dtype.itemsize < 4 or not is_floating(input._value.dtype):
         raise DTypeError("quantile() input tensor must be either float or double dtype")
-    if shares.ndim > 1:
+    if shares._value.ndim > 1:
         raise ShapeError("quantile() q must be a scalar or 1D tensor")
-    if not np.all((shares >= 0) & (shares <= 1)):
+    if shares._value.dtype != input._value.dtype:
+        raise DTypeError("quantile() q tensor must be same dtype as the input tensor")
+    array = numbers(shares)
+    if array is not None and not np.all((array >= 0) & (array <= 1)):
         raise ShapeError("quantile() q must be in the range [0, 1]")
     if interpolation not in _INTERPOLATIONS:
         raise ShapeError(
@@ -240,7 +241,7 @@ def _last_rank(x: Tensor, place: int, ignore_nan: bool) -> Tensor:
     return converted(last, x._value.dtype)  # type: ignore[no-any-return]
 
 
-def _at_rank(values: Tensor, share: float, last: Tensor, place: int, interpolation: str) -> Tensor:
+def _at_rank(values: Tensor, share: Tensor, last: Tensor, place: int, interpolation: str) -> Tensor:
     spoiled = apply(p.lt, last, 0)
     rank = apply(p.mul, apply(p.maximum, last, 0), share)
     low_rank, high_rank = apply(p.floor, rank), apply(p.ceil, rank)

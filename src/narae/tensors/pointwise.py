@@ -48,7 +48,7 @@ def _any_number(operation: Any, name: str = "", accepts_bool: bool = False) -> F
         require_tensor(input, name)
         if input._value.dtype.kind == "b" and not accepts_bool:
             raise refuse_dtype(name, input, "it needs numbers")
-        result = run(input)
+        result = run(input) if input._value.dtype.kind != "b" else apply(p.copy, input)
         return result if out is None else deliver(result, out, name)
 
     function.__name__ = function.__qualname__ = name
