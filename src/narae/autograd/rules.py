@@ -8,11 +8,13 @@ from narae.base.errors import GraphError
 from narae.base.shapes import Shape
 from narae.ir import Program
 from narae.primitives.control import call, filled, spread
-from narae.primitives.record import shape_of
+from narae.primitives.record import residual_count, shape_of
 from narae.primitives.unbroadcast import sum_to_shape
 
 
-def collect(operation: Any, operands: Sequence[Any], results: Sequence[Any]) -> list[Any]:
+def collect(
+    operation: Any, operands: Sequence[Any], results: Sequence[Any], attrs: dict[str, Any]
+) -> list[Any]:
     """What the record says must be saved, in its order."""
     saved: list[Any] = []
     for kind, index in operation.save_plan:
@@ -28,6 +30,8 @@ def collect(operation: Any, operands: Sequence[Any], results: Sequence[Any]) -> 
             saved.extend(operands)
         elif kind == "outputs":
             saved.extend(results)
+        elif kind == "residuals":
+            saved.extend(results[len(results) - residual_count(attrs) :])
         else:
             saved.extend(shape_of(operand) for operand in operands)
     return saved
@@ -56,7 +60,7 @@ def operand_grads(
     if operation.kind == "control":
         return operation.joint_grad(needs, grads, *saved, vjp=vjp, **attrs)  # type: ignore[no-any-return]
     if operation.kind == "composite" and (
-        operation.by_decomposition or any(grad is not None for grad in grads[1:])
+        operation.by_decomposition or any(grad is not None for grad in grads[operation.results :])
     ):
         return _by_decomposition(operation, needs, grads, saved, attrs)
     return operation.joint_grad(needs, grads, *saved, **attrs)  # type: ignore[no-any-return]

@@ -1,6 +1,6 @@
 """Differentiate programs: a program in, the program of its gradients out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from narae.base.dtypes import is_floating
@@ -75,7 +75,7 @@ class _Tape:
         if all(grad is None for grad in received):
             return
         operands = self._values(node.operands)
-        saved = collect(node.operation, operands, self._values(node.outputs))
+        saved = collect(node.operation, operands, self._values(node.outputs), node.attrs)
         needs = [self._is_active(x) for x in node.operands]
         found = operand_grads(node.operation, needs, received, saved, node.attrs)
         for operand, grad in zip(node.operands, found, strict=True):
@@ -89,12 +89,17 @@ class _Tape:
         grads[id(operand)] = grad if known is None else add(known, grad)
 
 
-def vjp_split(program: Program, needs: Sequence[bool]) -> tuple[Program, Program]:
+def vjp_split(
+    program: Program, needs: Sequence[bool], again: Callable[[Node], bool] | None = None
+) -> tuple[Program, Program]:
     """A forward program that also returns what backward reads, and the backward program.
 
     before: f(x): v = exp(x); return v
     after:  forward(x): v = exp(x); return v, v
             backward(v, g): w = mul(g, v); return w
+
+    Args:
+        again: the nodes that backward runs once more, sooner than being handed their results.
 
     Returns:
         forward: inputs -> outputs…, residuals…
@@ -111,11 +116,28 @@ def vjp_split(program: Program, needs: Sequence[bool]) -> tuple[Program, Program
     given = whole.inputs[count:]
     dependent = _dependent_nodes(whole, given)
     early = [node for node in whole.nodes if id(node) not in dependent]
+    if again is not None:
+        dependent |= _read_again(
+            early, [node for node in whole.nodes if id(node) in dependent], again
+        )
     late = [node for node in whole.nodes if id(node) in dependent]
     residuals = _values_crossing([*(node.operands for node in late), grads], late, given)
     backward = Program([*residuals, *given], late, grads, program.name + "_backward")
     forward = Program(whole.inputs[:count], early, [*outputs, *residuals], program.name)
-    return forward, backward
+    return dead_code(forward), backward
+
+
+def _read_again(
+    early: Sequence[Node], late: Sequence[Node], again: Callable[[Node], bool]
+) -> set[int]:
+    """Ids of the early nodes that are run again because a late one reads them."""
+    read = {id(x) for node in late for x in node.operands}
+    found: set[int] = set()
+    for node in reversed(early):
+        if again(node) and any(id(y) in read for y in node.outputs):
+            found.add(id(node))
+            read.update(id(x) for x in node.operands)
+    return found
 
 
 def _cut(items: Sequence[Any], place: int) -> tuple[Sequence[Any], Sequence[Any]]:

@@ -85,7 +85,7 @@ class Node:
 class Program:
     """Inputs, nodes in order, outputs. Immutable by convention; passes build new ones."""
 
-    __slots__ = ("__weakref__", "inputs", "name", "nodes", "outputs")
+    __slots__ = ("__weakref__", "_last_uses", "inputs", "name", "nodes", "outputs")
 
     def __init__(
         self,
@@ -98,6 +98,7 @@ class Program:
         self.nodes = tuple(nodes)
         self.outputs = tuple(outputs)
         self.name = name
+        self._last_uses: dict[int, list[Value]] | None = None
 
     def __str__(self) -> str:
         from .printer import program_text
@@ -116,6 +117,11 @@ class Program:
 
     def last_uses(self) -> dict[int, list[Value]]:
         """Position of a node -> the values that nothing after it reads."""
+        if self._last_uses is None:
+            self._last_uses = self._find_last_uses()
+        return self._last_uses
+
+    def _find_last_uses(self) -> dict[int, list[Value]]:
         kept = {id(value) for value in self.outputs if isinstance(value, Value)}
         seen: set[int] = set(kept)
         dying: dict[int, list[Value]] = {}

@@ -17,10 +17,12 @@ from .record import Primitive, Rule, is_number
 class Composite(Primitive):
     """A primitive with a decomposition: `decompose(*operands, **attrs)` in simpler primitives.
 
+    `results` is the number of leading results whose gradients the rules handle; gradients that reach
+    the others, which exist for the backward pass, are those of the decomposition.
     With `by_decomposition` it needs no rule of its own: its gradient is that of the decomposition.
     """
 
-    __slots__ = ("_bodies", "by_decomposition", "decompose")
+    __slots__ = ("_bodies", "by_decomposition", "decompose", "results")
 
     def __init__(
         self,
@@ -29,6 +31,7 @@ class Composite(Primitive):
         formula: str,
         decompose: Rule,
         by_decomposition: bool = False,
+        results: int = 1,
         **more: Any,
     ) -> None:
         if by_decomposition:
@@ -36,6 +39,7 @@ class Composite(Primitive):
         super().__init__(name, "composite", operands, formula, shape=_unused, dtype=_unused, **more)
         self.decompose = decompose
         self.by_decomposition = by_decomposition
+        self.results = results
         self._bodies: dict[Any, Program] = {}
 
     def body(self, operands: Sequence[Any], attrs: dict[str, Any]) -> Program:

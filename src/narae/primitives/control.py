@@ -5,7 +5,7 @@ inputs of a body and the gradients of its outputs to the gradients of the needed
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from narae.base.shapes import Shape
 from narae.ir import Program, trace
@@ -66,8 +66,31 @@ call = Primitive(
 # carries and one step of each sequence to new carries and one step of each output.
 
 
+class ScanBackward(NamedTuple):
+    """How to run a scan backward from residuals, which its forward body returns for this purpose.
+
+    Attributes:
+        body: one step backward in time, as the body of a scan. Constants: those of the forward
+            scan that are read. Carries: the gradients of the wanted constants, which accumulate,
+            then of the wanted carries. Sequences: the residuals, the sequences that are read, the
+            gradients of the outputs. Outputs: the gradients of the wanted sequences.
+        residuals: how many of the last outputs of the forward scan are residuals.
+        wanted: the inputs of the forward body that have gradients.
+        constants, sequences: the places of those that are read.
+    """
+
+    body: Program
+    residuals: int
+    wanted: tuple[bool, ...]
+    constants: tuple[int, ...]
+    sequences: tuple[int, ...]
+
+    def __repr__(self) -> str:
+        return f"<{self.body.name}>"
+
+
 def _scan_shapes(
-    *operands: Any, body: Program, constants: int, carries: int, length: int, reverse: bool
+    *operands: Any, body: Program, constants: int, carries: int, length: int, **_: Any
 ) -> list[Shape]:
     shapes = [shape_of(value) for value in body.outputs]
     return shapes[:carries] + [(length, *shape) for shape in shapes[carries:]]
@@ -80,13 +103,79 @@ def _scan_dtypes(*_: Any, body: Program, **__: Any) -> list[Any]:
 def _scan_grad(
     needs: Sequence[bool],
     grads: Sequence[Any],
-    *inputs: Any,
+    *saved: Any,
     body: Program,
     constants: int,
     carries: int,
     length: int,
     reverse: bool,
     vjp: Vjp,
+    backward: ScanBackward | None = None,
+) -> tuple[Any, ...]:
+    """From residuals if there are some and no gradient reaches them; else by running it again."""
+    inputs, residuals = saved[: len(needs)], saved[len(needs) :]
+    layout = {"length": length, "reverse": reverse}
+    if backward is not None:
+        visible = len(grads) - backward.residuals
+        if all(grad is None for grad in grads[visible:]):
+            parts = _split(inputs, constants, carries)
+            metas = body.outputs[:visible]
+            return _from_residuals(
+                needs, grads[:visible], parts, residuals, metas, backward, layout
+            )
+    return _again(needs, grads, inputs, body, constants, carries, vjp, layout)
+
+
+def _from_residuals(
+    needs: Sequence[bool],
+    grads: Sequence[Any],
+    parts: tuple[Any, Any, Any],
+    residuals: Sequence[Any],
+    metas: Sequence[Any],
+    backward: ScanBackward,
+    layout: dict[str, Any],
+) -> tuple[Any, ...]:
+    """Scan `backward.body` the other way."""
+    consts, start, sequences = parts
+    wanted_consts, wanted_start, _ = _split(backward.wanted, len(consts), len(start))
+    totals = [zeros(shape_of(x), x.dtype) for x, w in zip(consts, wanted_consts, strict=True) if w]
+    grad_carries, grad_outputs = _filled_grads(grads, metas, len(start), layout["length"])
+    moving = [g for g, w in zip(grad_carries, wanted_start, strict=True) if w]
+    read_consts = [consts[place] for place in backward.constants]
+    back = scan(
+        *read_consts,
+        *totals,
+        *moving,
+        *residuals,
+        *(sequences[place] for place in backward.sequences),
+        *grad_outputs,
+        body=backward.body,
+        constants=len(read_consts),
+        carries=len(totals) + len(moving),
+        length=layout["length"],
+        reverse=not layout["reverse"],
+    )
+    found = spread(backward.wanted, back)
+    return tuple(g if needed else None for g, needed in zip(found, needs, strict=True))
+
+
+def _filled_grads(
+    grads: Sequence[Any], metas: Sequence[Any], carries: int, length: int
+) -> tuple[list[Any], list[Any]]:
+    """The gradients of the last carries and of the outputs, zeros where there is none."""
+    outputs = [_Meta((length, *shape_of(y)), y.dtype) for y in metas[carries:]]
+    return filled(grads[:carries], metas[:carries]), filled(grads[carries:], outputs)
+
+
+def _again(
+    needs: Sequence[bool],
+    grads: Sequence[Any],
+    inputs: Sequence[Any],
+    body: Program,
+    constants: int,
+    carries: int,
+    vjp: Vjp,
+    layout: dict[str, Any],
 ) -> tuple[Any, ...]:
     """Run forward once more, keeping the carry of every step; then scan the vjp the other way.
 
@@ -96,14 +185,10 @@ def _scan_grad(
     """
     consts, start, sequences = _split(inputs, constants, carries)
     forward = _keeping_carries(body, constants, carries)
-    layout = {"constants": constants, "length": length, "reverse": reverse}
-    results = scan(*inputs, body=forward, carries=carries, **layout)
+    results = scan(*inputs, body=forward, constants=constants, carries=carries, **layout)
     kept = results[len(body.outputs) :]
-    metas = [*body.outputs[:carries]]
-    grad_carries = filled(grads[:carries], metas)
-    outputs = [_Meta((length, *shape_of(y)), y.dtype) for y in body.outputs[carries:]]
-    grad_outputs = filled(grads[carries:], outputs)
-    wanted = tuple(_differentiable(value) for value in body.inputs)
+    grad_carries, grad_outputs = _filled_grads(grads, body.outputs, carries, layout["length"])
+    wanted = tuple(differentiable(value) for value in body.inputs)
     backward = _backward_body(vjp(body, wanted), body, wanted, constants, carries)
     zeros_consts = [
         zeros(shape_of(x), x.dtype)
@@ -121,8 +206,8 @@ def _scan_grad(
         body=backward,
         constants=constants,
         carries=len(zeros_consts) + len(moving),
-        length=length,
-        reverse=not reverse,
+        length=layout["length"],
+        reverse=not layout["reverse"],
     )
     found = spread(wanted, back)
     return tuple(g if needed else None for g, needed in zip(found, needs, strict=True))
@@ -135,7 +220,8 @@ class _Meta:
         self.shape, self.dtype = shape, dtype
 
 
-def _differentiable(value: Value) -> bool:
+def differentiable(value: Value) -> bool:
+    """Whether a value can have a gradient."""
     from narae.base.dtypes import is_floating
 
     return is_floating(value.dtype)
@@ -198,7 +284,7 @@ scan = Primitive(
     "carry, y[t] = body(constants, carry, x[t]) for t = 0 … length - 1 (or backwards)",
     shape=_scan_shapes,
     dtype=_scan_dtypes,
-    saves="*xs",
+    saves="*xs *residuals",
     joint_grad=_scan_grad,
     outputs=-1,
 )
@@ -209,4 +295,4 @@ def step_of(sequence: Any, time: int) -> Any:
     return reshape(narrow(sequence, 0, time, 1), shape=shape_of(sequence)[1:])
 
 
-__all__ = ["call", "filled", "scan", "spread", "step_of"]
+__all__ = ["ScanBackward", "call", "differentiable", "filled", "scan", "spread", "step_of"]

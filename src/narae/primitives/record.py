@@ -29,7 +29,7 @@ Kind = Literal[
 ]
 Rule = Callable[..., Any]
 # What is saved for the backward rules: ("operand", 1), ("output", 0), ("shape", 0), ("dtype", 0);
-# or of all at once: ("operands", 0), ("outputs", 0), ("shapes", 0).
+# or of all at once: ("operands", 0), ("outputs", 0), ("shapes", 0), ("residuals", 0).
 SaveItem = tuple[str, int]
 
 REGISTRY: dict[str, "Primitive"] = {}
@@ -105,8 +105,8 @@ class Primitive:
 
     def _save_item(self, text: str) -> SaveItem:
         name, _, attribute = text.partition(".")
-        if name == "*outs":
-            return "outputs", 0
+        if name in ("*outs", "*residuals"):
+            return ("outputs" if name == "*outs" else "residuals"), 0
         if name.startswith("*"):
             return ("shapes" if attribute else "operands"), 0
         if name.startswith("out"):
@@ -142,6 +142,12 @@ def is_number(operand: Any) -> bool:
 def shape_of(operand: Any) -> Shape:
     """Its shape; () for a number."""
     return () if is_number(operand) else tuple(operand.shape)
+
+
+def residual_count(attrs: dict[str, Any]) -> int:
+    """How many of the last results of a `scan` exist for its backward pass only."""
+    backward = attrs.get("backward")
+    return 0 if backward is None else int(backward.residuals)
 
 
 # --- rules that many records share ----------------------------------------------------------

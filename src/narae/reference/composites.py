@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
-from . import activations, layers, losses, statistics, views
+from . import activations, layers, losses, recurrent, statistics, views
 
 LOWERINGS: dict[Any, Callable[..., Any]] = {
     **activations.LOWERINGS,
     **layers.LOWERINGS,
     **losses.LOWERINGS,
+    **recurrent.LOWERINGS,
     **statistics.LOWERINGS,
     **views.LOWERINGS,
 }

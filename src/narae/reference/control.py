@@ -15,18 +15,22 @@ def call(*inputs: Array, body: Program) -> tuple[Array, ...]:
 
 
 def scan(
-    *operands: Array, body: Program, constants: int, carries: int, length: int, reverse: bool
+    *operands: Array,
+    body: Program,
+    constants: int,
+    carries: int,
+    length: int,
+    reverse: bool,
+    backward: Any = None,
 ) -> tuple[Array, ...]:
     """A Python loop over time; outputs are written into arrays made beforehand."""
     consts = operands[:constants]
     carry = operands[constants : constants + carries]
     sequences = operands[constants + carries :]
-    stacks = [
-        np.empty((length, *value.shape), value.dtype) for value in body.outputs[carries:]
-    ]
+    stacks = [np.empty((length, *value.shape), value.dtype) for value in body.outputs[carries:]]
     steps = range(length - 1, -1, -1) if reverse else range(length)
     for time in steps:
-        results = evaluate(body, (*consts, *carry, *(x[time] for x in sequences)))
+        results = evaluate(body, (*consts, *carry, *[x[time] for x in sequences]))
         carry = results[:carries]
         for stack, item in zip(stacks, results[carries:], strict=True):
             stack[time] = item

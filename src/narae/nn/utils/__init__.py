@@ -1,5 +1,6 @@
 """Tools around modules: clipping gradients, parameters as one vector."""
 
+from . import rnn as rnn
 from .clip_grad import (
     clip_grad_norm_,
     clip_grad_value_,
