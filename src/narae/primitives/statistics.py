@@ -175,7 +175,7 @@ def _logcumsumexp_grad(grad: Any, x: Any, out: Any, dim: int) -> Any:
         return grad
     reached = lt(-math.inf, out)
     finite = where(reached, out, 0.0)
-    decay = where(reached, exp(sub(finite, shifted(finite, dim, 1, 0))), 0.0)
+    decay = where(reached, exp(sub(finite, shifted(finite, dim, 1, math.inf))), 0.0)
     share = where(reached, exp(sub(x, finite)), 0.0)
     return mul(share, linear_recurrence(decay, grad, dim))
 

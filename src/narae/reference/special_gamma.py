@@ -93,7 +93,8 @@ def _lgamma_negative(x: Doubles) -> Doubles:
     """Reflection: Gamma(x) Gamma(-x) = -pi / (x sin(pi x))."""
     sine = np.abs(np.sin(np.pi * (x - np.rint(x))))
     reflected = np.log(np.pi / (sine * -x)) - _lgamma_positive(-x)
-    return np.where(x == np.rint(x), np.inf, reflected)
+    pole = -np.inf if order % 2 == 0 else np.inf  # PyTorch's sign; both sides differ for even ones
+    return np.where(x == np.rint(x), pole, reflected)
 
 
 @elementwise
@@ -239,4 +240,5 @@ def _polygamma_negative(order: int, x: Doubles) -> Doubles:
     cotangent = 1 / np.tan(np.pi * (x - np.rint(x)))
     bend = np.pi ** (order + 1) * polynomial(cotangent, derivative.coef.tolist())
     reflected = sign * _polygamma_positive(order, 1 - x) - bend
-    return np.where(x == np.rint(x), np.inf, reflected)
+    pole = -np.inf if order % 2 == 0 else np.inf  # PyTorch's sign; both sides differ for even ones
+    return np.where(x == np.rint(x), pole, reflected)
