@@ -12,6 +12,7 @@ from narae.autograd.tape import TapeNode
 from narae.autograd.walk import Walk
 from narae.base.errors import GraphError, NotSupportedError, ShapeError, explain
 from narae.ir import Value
+from narae.ir.dispatch import register_interpreter
 from narae.primitives.elementwise import add as add_values
 from narae.primitives.elementwise import copy as copy_primitive
 
@@ -22,6 +23,27 @@ from .modes import enable_grad, modes, no_grad
 from .tensor import Parameter, Tensor, wrap
 
 _KINDS = (Tensor, Parameter)
+
+
+class Overwritten:
+    """A saved value that was written to since: no rule may compute with it.
+
+    The gradient of `x * w` for x needs w only, so a change of x matters only where it is read.
+    """
+
+    def __init__(self, value: Any, message: str) -> None:
+        self.shape, self.dtype, self.message = value.shape, value.dtype, message
+        self.ndim = len(value.shape)
+
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        raise GraphError(self.message)
+
+
+def _refuse(operation: Any, operands: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+    raise GraphError(next(x.message for x in operands if type(x) is Overwritten))
+
+
+register_interpreter(Overwritten, 3, _refuse)
 
 
 class _TensorValues:
@@ -37,15 +59,15 @@ class _TensorValues:
         if kind is Saved:
             tensor, version = item.tensor, item.version
             if tensor._cell[0] != version:
-                raise GraphError(_changed_message(node, tensor._cell, version))
+                return Overwritten(tensor._value, _changed_message(node, tensor._cell, version))
         elif kind is SavedOutput:
             if item.cell[0] != item.version:
-                raise GraphError(_changed_message(node, item.cell, item.version))
+                return Overwritten(item.value, _changed_message(node, item.cell, item.version))
             return self._output(item, node)
         elif isinstance(item, Tensor):
             tensor = item
             if tensor._cell is not None and tensor._cell[0] != 0:
-                raise GraphError(_changed_message(node, tensor._cell, 0))
+                return Overwritten(tensor._value, _changed_message(node, tensor._cell, 0))
         elif kind is Promise:
             return self.unpack(item.fulfil(), node)
         else:

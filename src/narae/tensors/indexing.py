@@ -224,7 +224,7 @@ def setitem(input: Tensor, key: Any, value: Any) -> None:
         put_at(view, selection.places, value, False, "setitem")
         return
     check_writable(view, "setitem")
-    write(view, filled(value, view), "setitem")
+    write(view, filled(value, view), "setitem", overwrites=True)
 
 
 def filled(value: Any, like: Tensor) -> Tensor:
@@ -267,7 +267,7 @@ def index_put_(input: Tensor, indices: Any, values: Tensor, accumulate: bool = F
         write(view, apply(p.add, view, filled(values, view)), "index_put_")
     else:
         check_writable(view, "index_put_")
-        write(view, filled(values, view), "index_put_")
+        write(view, filled(values, view), "index_put_", overwrites=True)
     return input
 
 

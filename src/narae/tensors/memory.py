@@ -42,7 +42,7 @@ def detach_(input: Tensor) -> Tensor:
     Raises:
         RuntimeError: for views, whose base would still be attached.
     """
-    if input._view is not None and not input._view.detached and input._view.base.requires_grad:
+    if input._view is not None and not input._view.detached and input.requires_grad:
         raise GraphError("Can't detach views in-place. Use detach() instead.")
     input._log()
     input._node, input._requires_grad = None, False
@@ -202,15 +202,11 @@ def copy_(input: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     source = converted(src, input._value.dtype)
     if tuple(source._value.shape) != tuple(input._value.shape):
         source = _broadcast_source(source, input)
-    if source is src and src._requires_grad and modes.grad:
-        source = clone(src)
-    return write(input, source, "copy_")
+    return write(input, source, "copy_", overwrites=True)
 
 
 def _broadcast_source(source: Tensor, input: Tensor) -> Tensor:
     found, wanted = tuple(source._value.shape), tuple(input._value.shape)
-    while len(found) > len(wanted) and found[0] == 1:
-        found = found[1:]
     pairs = zip(reversed(found), reversed(wanted), strict=False)
     if len(found) > len(wanted) or any(size not in (1, goal) for size, goal in pairs):
         raise ShapeError(
@@ -220,8 +216,6 @@ def _broadcast_source(source: Tensor, input: Tensor) -> Tensor:
                 "The size of tensor a must match the size of tensor b, or that of src must be 1",
             )
         )
-    if found != tuple(source._value.shape):
-        source = apply(p.reshape, source, shape=found)
     return apply(p.expand, source, shape=wanted)  # type: ignore[no-any-return]
 
 

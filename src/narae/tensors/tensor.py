@@ -143,8 +143,9 @@ class Tensor:
     @property
     def requires_grad(self) -> bool:
         """Whether gradients are recorded for what is computed from it."""
-        if self._view is not None:
-            self._view.refresh(self)
+        view = self._view
+        if view is not None and view.origin is not None and view.origin._requires_grad:
+            return True
         return self._requires_grad
 
     @requires_grad.setter

@@ -17,7 +17,7 @@ import numpy as np
 from narae.base.errors import GraphError, ShapeError, explain
 from narae.base.shapes import Shape
 from narae.ir import Value
-from narae.primitives import Primitive, update_slice, write_at
+from narae.primitives import Primitive, copy, update_slice, write_at
 
 from .eager import apply, converted, ndarray
 from .layout import strides_of
@@ -116,9 +116,7 @@ def make_view(x: Tensor, operation: Primitive, **attrs: Any) -> Tensor:
     return out
 
 
-def attach_view(
-    out: Tensor, x: Tensor, steps: tuple[Step, ...], detached: bool = False
-) -> None:
+def attach_view(out: Tensor, x: Tensor, steps: tuple[Step, ...], detached: bool = False) -> None:
     """Make `out` a view that was derived from x by `steps`, or x itself without gradients."""
     view = x._view
     steps = () if detached else steps
@@ -209,19 +207,18 @@ def has_overlap(x: Tensor) -> bool:
         return False
     else:
         strides = strides_of(x)
-    for stride, size in zip(strides, value.shape, strict=True):
-        if stride == 0 and size > 1:
-            return True
-    return False
+    sizes = zip(strides, value.shape, strict=True)
+    return any(stride == 0 and size > 1 for stride, size in sizes)
 
 
-def write(x: Tensor, result: Tensor, what: str) -> Tensor:
+def write(x: Tensor, result: Tensor, what: str, overwrites: bool = False) -> Tensor:
     """Put a computed result into the storage of x, with its place on the tape.
 
     Args:
         x: the tensor written to, already checked by `check_writable`.
         result: the new value, of x's shape; converted to x's dtype.
         what: the name of the method, for messages.
+        overwrites: the result does not depend on the old value of x.
     """
     if tuple(result._value.shape) != tuple(x._value.shape):
         raise ShapeError(
@@ -234,7 +231,7 @@ def write(x: Tensor, result: Tensor, what: str) -> Tensor:
         )
     result = converted(result, x._value.dtype)
     if modes.grad:
-        result = _kept_on_tape(x, result, what)
+        result = _kept_on_tape(x, result, what, overwrites)
     if type(result._value) is Value or type(x._value) is Value:
         _write_symbolic(x, result)
     else:
@@ -247,19 +244,34 @@ def write(x: Tensor, result: Tensor, what: str) -> Tensor:
     return x
 
 
-def _kept_on_tape(x: Tensor, result: Tensor, what: str) -> Tensor:
-    """A result that depends on x at least by zero gradients, once x is on the tape."""
+def _kept_on_tape(x: Tensor, result: Tensor, what: str, overwrites: bool) -> Tensor:
+    """A result that depends on x, at least by zero gradients, once x is on the tape."""
     view = x._view
     if result._requires_grad:
         if view is not None and view.restricted:
             raise GraphError(f"[{what}] " + view.restricted.format("is being"))
-        return result
-    if not x._requires_grad:
-        return result
+        if not overwrites:
+            return result
+    if x._requires_grad and not (result._requires_grad and _is_part(x)):
+        return _over(x, result)
+    # A leaf or a node that others use must not become the node of x itself.
+    return apply(copy, result) if result._requires_grad else result  # type: ignore[no-any-return]
+
+
+def _is_part(x: Tensor) -> bool:
+    """Whether x is a view of some of the elements of its origin: then the others keep its node."""
+    origin = None if x._view is None else x._view.origin
+    return origin is not None and x._value.size < origin._value.size
+
+
+def _over(x: Tensor, result: Tensor) -> Tensor:
+    """The result, as something written over all of x."""
     shape = tuple(x._value.shape)
-    zero, one = (0,) * len(shape), (1,) * len(shape)
+    before = wrap(x._value)
+    before._node, before._requires_grad = x._node, x._requires_grad
+    start, step = (0,) * len(shape), (1,) * len(shape)
     return apply(  # type: ignore[no-any-return]
-        update_slice, version_before(x), result, start=zero, stop=shape, step=one
+        update_slice, before, result, start=start, stop=shape, step=step
     )
 
 
