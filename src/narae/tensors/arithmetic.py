@@ -8,7 +8,7 @@ from narae import primitives as p
 from narae.base.dtypes import FLOAT64, category, is_floating, result_type
 from narae.base.errors import DTypeError, ShapeError, explain
 
-from .eager import apply, as_operand, binary, converted
+from .eager import apply, as_operand, binary, converted, no_number
 from .methods import in_place
 from .operands import (
     apply_common,
@@ -232,8 +232,11 @@ def _of_two(operation: Any, text: str, floating: bool = False) -> Any:
     """A function of two operands in their common dtype."""
 
     def function(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
-        result = apply_common(operation, input, other, floating=floating)
-        return deliver(result, out, operation.name)
+        operands = common(operation.name, input, other, floating=floating)
+        if operation.kind == "composite":
+            dtype = next(x._value.dtype for x in operands if isinstance(x, Tensor))
+            operands = [no_number(x, dtype) for x in operands]
+        return deliver(apply(operation, *operands), out, operation.name)
 
     function.__name__ = function.__qualname__ = operation.name
     function.__doc__ = text

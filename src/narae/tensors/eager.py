@@ -12,6 +12,8 @@ from narae.ir import Value
 from narae.ir.dispatch import bind, register_interpreter, register_source
 from narae.primitives import Primitive
 from narae.primitives import cast as cast_primitive
+from narae.primitives import full
+from narae.primitives.record import residual_count
 from narae.reference import execute, lowered
 
 from .modes import modes
@@ -87,7 +89,7 @@ def save_operand(operand: Any) -> Any:
 
 
 def _saved_items(
-    operation: Primitive, operands: Sequence[Any], results: Sequence[Tensor]
+    operation: Primitive, operands: Sequence[Any], results: Sequence[Tensor], attrs: dict[str, Any]
 ) -> list[Any]:
     saved: list[Any] = []
     for kind, index in operation.save_plan:
@@ -103,6 +105,9 @@ def _saved_items(
             saved.extend(save_operand(operand) for operand in operands)
         elif kind == "outputs":
             saved.extend(SavedOutput(result, place) for place, result in enumerate(results))
+        elif kind == "residuals":
+            first = len(results) - residual_count(attrs)
+            saved.extend(SavedOutput(results[i], i) for i in range(first, len(results)))
         else:
             saved.extend(_with_shape(operand).shape for operand in operands)
     return saved
@@ -136,7 +141,7 @@ def record(
     parents = _edges_of(operands)
     if parents.count(None) == len(parents):
         return
-    saved = _saved_items(operation, operands, results) if operation.save_plan else []
+    saved = _saved_items(operation, operands, results, attrs) if operation.save_plan else []
     if operation.outputs == 1:
         (out,) = results
         node = TapeNode(operation, parents, saved, attrs, out._value.shape)
@@ -308,14 +313,21 @@ def binary_promoted(operation: Primitive, x: Any, y: Any) -> Tensor:
         wide = binary_promoted(operation, converted(x, FLOAT32), converted(y, FLOAT32))
         return converted(wide, dtype)  # as eager mode does: float32 inside, rounded once
     x, y = converted(x, dtype), converted(y, dtype)
-    if not isinstance(x, Tensor) and not isinstance(y, Tensor):
-        x = wrap(np.asarray(x, dtype))
+    if operation.kind == "composite" or not (isinstance(x, Tensor) or isinstance(y, Tensor)):
+        x, y = no_number(x, dtype), no_number(y, dtype)
     try:
         return apply(operation, x, y)  # type: ignore[no-any-return]
     except ValueError as error:
         if isinstance(error, RuntimeError):
             raise
         raise _broadcast_error(operation, x, y) from None
+
+
+def no_number(operand: Any, dtype: Any) -> Tensor:
+    """A number as a tensor: inside a decomposition it would have no neighbour to take after."""
+    if isinstance(operand, Tensor):
+        return operand
+    return wrap(full(shape=(), value=operand, dtype=dtype))
 
 
 def _is_weak(operand: Any) -> bool:
