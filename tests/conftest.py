@@ -20,6 +20,11 @@ hypothesis.settings.register_profile("explore", deadline=None, max_examples=1000
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "narae"))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the comparison with PyTorch take every sample there is, not a selection."""
+    parser.addoption("--all-samples", action="store_true", help="every sample of PyTorch's tests")
+
+
 def pytest_report_header() -> str:
     """Say at the top whether the oracle is present, so that a skipped folder is no surprise."""
     try:
