@@ -6,7 +6,6 @@ methods of `Tensor` as well, and in `IN_PLACE` those whose method has an in-plac
 
 import importlib
 from types import ModuleType
-from typing import Any
 
 from narae.base import dtypes
 from narae.base.shapes import Size
@@ -49,12 +48,13 @@ _FUNCTION_MODULES = (
     "random",
     "printing",
     "settings",
+    "compilation",
 )
 
 device = Device
 for _name, _dtype in dtypes.DTYPES.items():
     globals()[_name] = _dtype
-half, double, float, long, int, short = (  # noqa: A001
+half, double, float, long, int, short = (
     dtypes.half,
     dtypes.double,
     dtypes.float_,
@@ -98,9 +98,3 @@ def _collect(module: ModuleType) -> None:
 
 for _module_name in _FUNCTION_MODULES:
     _collect(importlib.import_module(f".{_module_name}", __name__))
-
-
-def __getattr__(name: str) -> Any:
-    if name in ("compile", "program_of", "CompiledStep"):
-        return getattr(importlib.import_module("narae.tensors.compile"), name)
-    raise AttributeError(f"module 'narae.tensors' has no attribute {name!r}")

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from narae.base.errors import DataError, explain
 from narae.tensors import Tensor, no_grad
-from narae.tensors.compile import compile as compile_step
+from narae.tensors.compilation import compile as compile_step
 from narae.train.metrics import Average
 from narae.train.progress import EpochProgress
 

@@ -6,5 +6,6 @@ what users call, `module` makes one tape node of a compiled module.
 """
 
 from .api import compile, program_of
+from .step import CompiledStep
 
-__all__ = ["compile", "program_of"]
+__all__ = ["CompiledStep", "compile", "program_of"]
