@@ -93,8 +93,7 @@ def _lgamma_negative(x: Doubles) -> Doubles:
     """Reflection: Gamma(x) Gamma(-x) = -pi / (x sin(pi x))."""
     sine = np.abs(np.sin(np.pi * (x - np.rint(x))))
     reflected = np.log(np.pi / (sine * -x)) - _lgamma_positive(-x)
-    pole = -np.inf if order % 2 == 0 else np.inf  # PyTorch's sign; both sides differ for even ones
-    return np.where(x == np.rint(x), pole, reflected)
+    return np.where(x == np.rint(x), np.inf, reflected)
 
 
 @elementwise

@@ -20,6 +20,7 @@ from .operands import (
     payload,
     refuse_dtype,
     require_tensor,
+    require_tensors,
 )
 from .tensor import Tensor
 
@@ -92,6 +93,7 @@ def _bool_difference(both: bool) -> str:
 
 def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """other - alpha * input."""
+    require_tensor(input, "rsub")
     return sub(other, input, alpha=alpha)
 
 
@@ -181,6 +183,7 @@ def floor_divide(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor
 
 def remainder(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
     """input - other * floor(input / other): the sign of `other`, as Python's `%`."""
+    require_tensors("remainder", input, other, True, True)
     first, second = common("remainder", input, other)
     check_divisor(first, second)
     return deliver(apply(p.remainder, first, second), out, "remainder")
@@ -188,6 +191,7 @@ def remainder(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
 
 def fmod(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
     """input - other * trunc(input / other): the sign of `input`, as C's `fmod`."""
+    require_tensors("fmod", input, other, False, True)
     first, second = common("fmod", input, other)
     check_divisor(first, second)
     return deliver(apply(p.fmod, first, second), out, "fmod")
@@ -199,6 +203,7 @@ def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tensor:
     Raises:
         RuntimeError: an integer tensor is raised to a negative whole number.
     """
+    require_tensors("pow", input, exponent, True, True)
     if isinstance(exponent, int) and exponent < 0 and isinstance(input, Tensor):
         if not is_floating(input._value.dtype):
             raise DTypeError(
@@ -210,6 +215,7 @@ def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tensor:
 
 def float_power(input: Any, exponent: Any) -> Tensor:
     """input ** exponent in float64."""
+    require_tensors("float_power", input, exponent, True, True)
     first, second = as_operand(input, "float_power"), as_operand(exponent, "float_power")
     return _pow(converted(first, FLOAT64), converted(second, FLOAT64))
 
@@ -221,6 +227,7 @@ def square(input: Tensor) -> Tensor:
 
 def atan2(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
     """The angle of the point (other, input), from -pi to pi."""
+    require_tensors("atan2", input, other, False, False)
     first, second = common("atan2", input, other, floating=True)
     return deliver(_atan2(first, second), out, "atan2")
 
@@ -228,10 +235,14 @@ def atan2(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
 true_divide, subtract, multiply, divide, arctan2 = div, sub, mul, div, atan2
 
 
-def _of_two(operation: Any, text: str, floating: bool = False) -> Any:
-    """A function of two operands in their common dtype."""
+def _of_two(
+    operation: Any, text: str, floating: bool = False, number_first: bool = False,
+    number_second: bool = False,
+) -> Any:  # fmt: skip
+    """A function of two operands in their common dtype; one of them may be a number if said."""
 
     def function(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
+        require_tensors(operation.name, input, other, number_first, number_second)
         operands = common(operation.name, input, other, floating=floating)
         if operation.kind == "composite":
             dtype = next(x._value.dtype for x in operands if isinstance(x, Tensor))
@@ -250,8 +261,13 @@ fmin = _of_two(p.fmin, "The smaller of two; a number wins over NaN.")
 hypot = _of_two(p.hypot, "sqrt(input ** 2 + other ** 2).", floating=True)
 logaddexp = _of_two(p.logaddexp, "log(exp(input) + exp(other)), without overflow.", floating=True)
 logaddexp2 = _of_two(p.logaddexp2, "log2(2 ** input + 2 ** other).", floating=True)
-copysign = _of_two(p.copysign, "The size of input with the sign of other.", floating=True)
-xlogy = _of_two(p.xlogy, "input * log(other); 0 where input is 0.", floating=True)
+copysign = _of_two(
+    p.copysign, "The size of input with the sign of other.", floating=True, number_second=True
+)
+xlogy = _of_two(
+    p.xlogy, "input * log(other); 0 where input is 0.", floating=True,
+    number_first=True, number_second=True,
+)  # fmt: skip
 
 
 # --- three operands --------------------------------------------------------------------------
@@ -392,6 +408,7 @@ def nan_to_num(
 
 def ldexp(input: Tensor, other: Tensor) -> Tensor:
     """input * 2 ** other."""
+    require_tensor(input, "ldexp")
     return _mul(input, _pow(2.0, as_float(other)))
 
 
@@ -461,7 +478,8 @@ __all__ = [
 METHODS = [*(name for name in __all__ if name not in ("rsub", "where")), "is_same_size"]
 IN_PLACE = [
     "add", "addcdiv", "addcmul", "arctan2", "atan2", "clamp", "clamp_max", "clamp_min", "clip",
-    "copysign", "div", "divide", "float_power", "floor_divide", "fmod", "hypot", "ldexp", "lerp",
+    "copysign", "div", "divide", "float_power", "floor_divide", "fmod", "gcd", "hypot", "ldexp",
+    "lerp",
     "masked_fill", "mul", "multiply", "nan_to_num", "pow", "remainder", "square", "sub",
     "subtract", "true_divide", "xlogy",
 ]  # fmt: skip

@@ -11,7 +11,7 @@ from narae.base.errors import DTypeError, explain
 
 from .creation import constant
 from .eager import apply, as_operand, binary, binary_promoted, converted
-from .operands import common, deliver, dtype_name, operator, require_tensor
+from .operands import common, deliver, dtype_name, operator, require_tensor, require_tensors
 from .tensor import Tensor
 
 
@@ -20,6 +20,8 @@ def _comparison(operation: Any, name: str, text: str, swap: bool = False) -> Any
     run = binary(operation)
 
     def function(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
+        if not isinstance(input, Tensor):
+            require_tensors(name, input, other, False, True)
         if isinstance(other, int):
             input = _wide_enough(input, other)
         result = run(other, input) if swap else run(input, other)
@@ -152,6 +154,7 @@ def _or(x: Tensor, y: Tensor) -> Tensor:
 
 def _logic(operation: Any, name: str, text: str) -> Any:
     def function(input: Tensor, other: Any, *, out: Tensor | None = None) -> Tensor:
+        require_tensors(name, input, other, False, False)
         result = binary_promoted(operation, as_bool(input), as_bool(other))
         return result if out is None else deliver(result, out, name)
 
@@ -175,6 +178,7 @@ def logical_not(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 def _bits(operation: Any, name: str, text: str) -> Any:
     def function(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
+        require_tensors(name, input, other, True, True)
         first, second = common(name, input, other)
         for x in (first, second):
             if isinstance(x, float) or (isinstance(x, Tensor) and is_floating(x._value.dtype)):

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+from .operands import check_castable
 from .tensor import Tensor
 from .views import check_writable, version_before, write
 
@@ -13,7 +14,10 @@ def in_place(function: Callable[..., Tensor], name: str) -> Callable[..., Tensor
 
     def method(self: Tensor, *arguments: Any, **options: Any) -> Tensor:
         check_writable(self, name)
-        return write(self, function(version_before(self), *arguments, **options), name)
+        result = function(version_before(self), *arguments, **options)
+        if result._value.dtype != self._value.dtype:
+            check_castable(result._value.dtype, self._value.dtype, name)
+        return write(self, result, name)
 
     method.__name__ = method.__qualname__ = name
     method.__doc__ = f"In-place form of `{name[:-1]}`."

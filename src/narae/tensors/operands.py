@@ -30,6 +30,23 @@ def require_tensor(input: Any, name: str) -> Tensor:
     )
 
 
+def require_tensors(
+    name: str, input: Any, other: Any, number_first: bool, number_second: bool
+) -> None:
+    """Refuse numbers where a function wants tensors; two numbers are always refused.
+
+    Raises:
+        TypeError: naming the argument.
+    """
+    first, second = isinstance(input, NUMBERS), isinstance(other, NUMBERS)
+    if first and (second or not number_first):
+        require_tensor(input, name)
+    if second and not number_second:
+        raise TypeError(
+            f"{name}(): argument 'other' (position 2) must be Tensor, not {type(other).__name__}"
+        )
+
+
 def as_float(x: Tensor) -> Tensor:
     """A floating point tensor: integers and bools become the default dtype."""
     dtype = x._value.dtype

@@ -9,6 +9,7 @@ from narae.base.dtypes import is_floating
 from narae.base.errors import DTypeError
 
 from .eager import apply, converted, unary
+from .methods import in_place
 from .operands import as_float, deliver, refuse_dtype, require_tensor
 from .tensor import Tensor
 
@@ -129,6 +130,9 @@ def _polygamma_method(self: Tensor, n: int) -> Tensor:
     return polygamma(n, self)
 
 
+_polygamma_in_place = in_place(_polygamma_method, "polygamma_")
+
+
 def logit(input: Tensor, eps: float | None = None, *, out: Tensor | None = None) -> Tensor:
     """log(x / (1 - x)), with x kept eps away from 0 and 1."""
     return deliver(apply(p.logit, as_float(input), eps=eps), out, "logit")
@@ -186,6 +190,13 @@ def signbit(input: Tensor) -> Tensor:
 
 def heaviside(input: Tensor, values: Tensor) -> Tensor:
     """0 below zero, `values` at zero, 1 above."""
+    if not isinstance(values, Tensor):
+        raise TypeError(
+            f"heaviside(): argument 'values' (position 2) must be Tensor, not "
+            f"{type(values).__name__}"
+        )
+    if input._value.dtype != values._value.dtype:
+        raise DTypeError("heaviside is not yet implemented for tensors with different dtypes.")
     dtype = input._value.dtype
     above = converted(apply(p.lt, 0, input), dtype)
     return apply(p.where, apply(p.eq, input, 0), values, above)  # type: ignore[no-any-return]
@@ -238,6 +249,7 @@ OPERATORS = {
     "__ceil__": ceil,
     "__trunc__": trunc,
     "polygamma": _polygamma_method,
+    "polygamma_": _polygamma_in_place,
 }
 
 __all__ = [

@@ -201,6 +201,8 @@ def _check_grads_allow(x: Tensor, what: str) -> None:
 def has_overlap(x: Tensor) -> bool:
     """Whether several positions of a tensor share one element (stride 0)."""
     value = x._value
+    if 0 in value.shape:
+        return False
     if type(value) is ndarray:
         strides: Shape = value.strides
     elif x._view is None:
