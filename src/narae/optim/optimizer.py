@@ -250,11 +250,12 @@ class Optimizer:
         return self._register("load_state_dict_post", hook, prepend)
 
     def __repr__(self) -> str:
-        lines = [f"{type(self).__name__} ("]
+        text = f"{type(self).__name__} ("
         for index, group in enumerate(self.param_groups):
-            lines.append(f"Parameter Group {index}")
-            lines += [f"    {key}: {group[key]}" for key in sorted(group) if key != "params"]
-        return "\n".join([*lines, ")"])
+            text += f"\nParameter Group {index}\n"
+            for key in sorted(group):
+                text += f"    {key}: {group[key]}\n" if key != "params" else ""
+        return text + ")"
 
 
 def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:

@@ -11,6 +11,8 @@ What is looked at, by the numbers that `narae.tensors.received` gives to gradien
 * some of those leaves are new: their first gradient came after the last one that the parameters of
   this optimizer received (a branch of a model that is not used for a while has seen them before);
 * no other optimizer that owns them has made a step since (two optimizers may take turns);
+* if the parameters of this optimizer never received any gradient, nothing else is trained by
+  another optimizer meanwhile (they may belong to a branch whose turn is still to come);
 * nobody writes the gradients of this optimizer's parameters by hand.
 """
 
@@ -85,9 +87,12 @@ class Watch:
         """New leaves that received gradients since the last step, and that nobody updates."""
         served: dict[int, int] = {}
         for watch in list(_watches):
-            if watch is not self:
-                for param in watch.params():
-                    served[id(param)] = max(served.get(id(param), 0), watch.updated_at)
+            if watch is self or not watch.updated_at:
+                continue
+            for param in watch.params():
+                if last_gradient == 0 and received.number_of(param) > self._looked_at:
+                    return []
+                served[id(param)] = max(served.get(id(param), 0), watch.updated_at)
         return [
             leaf
             for leaf, first in received.first_received_after(last_gradient)
