@@ -75,9 +75,9 @@ def tap(position: int, count: int, stride: int, dilation: int) -> slice:
 
 
 @remembered
-def taps(axis: int, kernel: int, count: int, stride: int, dilation: int) -> tuple[Where, ...]:
-    """Indices that read, for each tap of the kernel, its positions along one axis of an array."""
-    whole = (slice(None),) * axis
+def taps(place: int, kernel: int, count: int, stride: int, dilation: int) -> tuple[Where, ...]:
+    """Indices that read, for each tap of the kernel, its positions along dimension `place` of an array."""
+    whole = (slice(None),) * place
     return tuple((*whole, tap(position, count, stride, dilation)) for position in range(kernel))
 
 
