@@ -183,6 +183,10 @@ def converted(x, memo=None):
             return value.type
         if isinstance(value, complex):
             raise Unsupported("complex numbers")
+        if isinstance(value, torch.nn.Module):
+            return _converted_module(value)
+        if callable(value) and path_of(value) is not None:
+            return twin(value)
         return value
 
     return _mapped(x, _converted_tensor, {} if memo is None else memo, other)
@@ -194,6 +198,15 @@ def _converted_tensor(tensor):
     if tensor.device.type != "cpu" or tensor.ndim > 64:
         raise Unsupported(f"{tensor.ndim} dimensions on {tensor.device}")
     return to_narae(tensor)
+
+
+def _converted_module(module):
+    """A module without parameters: the same class with the same settings."""
+    out = narae_attribute(f"nn.{type(module).__name__}")()
+    for name, value in vars(module).items():
+        if not name.startswith("_") and isinstance(value, (bool, int, float, str)):
+            setattr(out, name, value)
+    return out
 
 
 def narae_dtype(dtype):
