@@ -49,14 +49,9 @@ def operand_grads(
     if rules is not None:
         (grad,) = grads
         return [
-            rule(grad, *saved, **attrs) if needed and rule is not None else None
-            for rule, needed in zip(rules, needs, strict=True)
+            _rule_of(operation, place)(grad, *saved, **attrs) if needed else None
+            for place, needed in enumerate(needs)
         ]
-    if operation.joint_grad is None:
-        raise GraphError(
-            f"[backward] the derivative for {operation.name} is not implemented; no gradient can "
-            "flow through it. Fix: detach() its operands or wrap it in a custom Function"
-        )
     if operation.kind == "control":
         return operation.joint_grad(needs, grads, *saved, vjp=vjp, **attrs)  # type: ignore[no-any-return]
     if operation.kind == "composite" and (
@@ -64,6 +59,16 @@ def operand_grads(
     ):
         return _by_decomposition(operation, needs, grads, saved, attrs)
     return operation.joint_grad(needs, grads, *saved, **attrs)  # type: ignore[no-any-return]
+
+
+def _rule_of(operation: Any, place: int) -> Any:
+    rule = operation.grads[place]
+    if rule is None:
+        raise GraphError(
+            f"[backward] the derivative for '{operation.operands[place]}' of {operation.name} is "
+            "not implemented; no gradient can flow through it. Fix: detach() that operand"
+        )
+    return rule
 
 
 def _by_decomposition(

@@ -99,9 +99,9 @@ class Walk:
         if node.saved is None:
             raise GraphError(_freed_message(node))
         found = self._operand_grads(node, grads)
-        if self.free and node.saved:
-            node.saved = None
         operation = node.operation
+        if self.free and node.saved and getattr(operation, "keeps_values", True):
+            node.saved = None
         for parent, grad in zip(node.parents, found, strict=True):
             if parent is not None and grad is not None:
                 if operation.broadcasts:

@@ -45,6 +45,7 @@ class Primitive:
         outputs: the number of results; any other number than 1 makes the result a tuple.
         formula: the meaning in one line.
         saves: what the backward rules read, such as "x out x.shape".
+        keeps_values: whether some of that holds numbers, which are dropped after backward.
         grads: one rule an operand (None: no gradient flows to it).
         joint_grad: instead of `grads`, one rule `(needs, grads, *saved, **attrs)` for all operands.
         broadcasts: the walk sums gradients over dimensions that were broadcast.
@@ -60,6 +61,7 @@ class Primitive:
         "grad_name",
         "grads",
         "joint_grad",
+        "keeps_values",
         "kind",
         "name",
         "operands",
@@ -92,6 +94,8 @@ class Primitive:
         self.shape_rule, self.dtype_rule = shape, dtype
         self.saves = saves
         self.save_plan = tuple(self._save_item(text) for text in saves.split())
+        kinds = {kind for kind, _ in self.save_plan}
+        self.keeps_values = bool(kinds - {"shape", "shapes", "dtype"})
         self.grads = tuple(grads) if grads is not None else None
         self.joint_grad = joint_grad
         self.differentiable = grads is not None or joint_grad is not None

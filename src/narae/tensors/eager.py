@@ -144,6 +144,8 @@ def record(
     saved = _saved_items(operation, operands, results, attrs) if operation.save_plan else []
     if operation.outputs == 1:
         (out,) = results
+        if "dtype" in attrs and not is_floating(out._value.dtype):
+            return
         node = TapeNode(operation, parents, saved, attrs, out._value.shape)
         out._node = node
         out._requires_grad = True
