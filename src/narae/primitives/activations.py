@@ -98,7 +98,7 @@ threshold = _activation(
     lambda x, *, limit, value: where(le(x, limit), value, x),
     lambda grad, x, limit, value: where(le(x, limit), 0.0, grad),
 )
-prelu = Composite(
+prelu: Composite = Composite(
     "prelu",
     "x weight",
     "x where x > 0, weight * x elsewhere",

@@ -48,7 +48,7 @@ def _average_pool_grad(
     return window_sum_grad(div(grad, count), x_shape=x_shape, **windows)
 
 
-average_pool = Composite(
+average_pool: Composite = Composite(
     "average_pool",
     "x",
     "sum of each window / `divisor`, or / the elements in it that are not beyond `counted`",

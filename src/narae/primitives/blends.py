@@ -136,7 +136,7 @@ def _clamp_grad_high(grad: Any, x: Any, low: Any, high: Any) -> Any:
     return where(chosen, grad, 0.0)
 
 
-clamp = Composite(
+clamp: Composite = Composite(
     "clamp",
     "x low high",
     "min(max(x, low), high); a missing limit does not limit",
@@ -162,7 +162,7 @@ nan_to_num = _unary(
     "x",
 )
 
-masked_fill = Composite(
+masked_fill: Composite = Composite(
     "masked_fill",
     "x mask value",
     "value where the mask holds, x elsewhere",
@@ -188,7 +188,7 @@ def _lerp(x: Any, y: Any, weight: Any) -> Any:
     return where(lt(abs_(weight), 0.5), add(x, mul(span, weight)), from_y)
 
 
-lerp = Composite(
+lerp: Composite = Composite(
     "lerp",
     "x y weight",
     "x + weight * (y - x)",
@@ -202,7 +202,7 @@ lerp = Composite(
     broadcasts=True,
 )
 
-addcmul = Composite(
+addcmul: Composite = Composite(
     "addcmul",
     "x y z",
     "x + value * y * z",
@@ -215,7 +215,7 @@ addcmul = Composite(
     ),
     broadcasts=True,
 )
-addcdiv = Composite(
+addcdiv: Composite = Composite(
     "addcdiv",
     "x y z",
     "x + value * y / z",

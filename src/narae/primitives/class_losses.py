@@ -189,7 +189,7 @@ def _smoothing(x: Any, labels: _Labels, weight: Any, share: Any, label_smoothing
     return mul(_with_class_dim(each, x), _over_classes(x, classes))
 
 
-cross_entropy_grad = Composite(
+cross_entropy_grad: Composite = Composite(
     "cross_entropy_grad",
     "grad target weight log_probs",
     "the gradient of cross_entropy: softmax times the weight of the target, minus the target",
@@ -268,7 +268,7 @@ def _soft_grad(
     return grad_x, grad_target, grad_weight
 
 
-cross_entropy_soft = Composite(
+cross_entropy_soft: Composite = Composite(
     "cross_entropy_soft",
     "x target weight",
     "-sum over classes of weight * target * log_softmax(x); and log_softmax(x)",

@@ -19,7 +19,7 @@ def transpose_last(x: Any) -> Any:
     return permute(x, dims=(*range(rank - 2), rank - 1, rank - 2))
 
 
-matmul = Primitive(
+matmul: Primitive = Primitive(
     "matmul",
     "contraction",
     "x y",
@@ -52,7 +52,7 @@ def _conv_shape(x: Any, w: Any, *, stride: Any, padding: Any, dilation: Any, gro
     return (x.shape[0], w.shape[0], *space)
 
 
-conv = Primitive(
+conv: Primitive = Primitive(
     "conv",
     "contraction",
     "x w",
@@ -67,7 +67,7 @@ conv = Primitive(
     grad_name="ConvolutionBackward0",
 )
 
-conv_grad_x = Primitive(
+conv_grad_x: Primitive = Primitive(
     "conv_grad_x",
     "contraction",
     "grad_out w",
@@ -84,7 +84,7 @@ conv_grad_x = Primitive(
     grad_name="ConvolutionBackwardBackward0",
 )
 
-conv_grad_w = Primitive(
+conv_grad_w: Primitive = Primitive(
     "conv_grad_w",
     "contraction",
     "grad_out x",

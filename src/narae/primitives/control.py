@@ -48,7 +48,7 @@ def _call_grad(
     return spread(needs, results)
 
 
-call = Primitive(
+call: Primitive = Primitive(
     "call",
     "control",
     "*xs",
@@ -277,7 +277,7 @@ def _groups(values: Sequence[Any], sizes: Sequence[int]) -> list[Sequence[Any]]:
     return [*groups, values[position:]]
 
 
-scan = Primitive(
+scan: Primitive = Primitive(
     "scan",
     "control",
     "*xs",

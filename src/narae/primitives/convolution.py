@@ -29,7 +29,7 @@ def _convolution(x: Any, w: Any, b: Any, **attrs: Any) -> Any:
     return with_bias(conv(x, w, **attrs), b)
 
 
-convolution = Composite(
+convolution: Composite = Composite(
     "convolution",
     "x w b",
     "conv(x, w), plus b[o] in every output channel o",
@@ -48,7 +48,7 @@ def _transposed(x: Any, w: Any, b: Any, *, out_shape: Shape, **attrs: Any) -> An
     return with_bias(conv_grad_x(x, w, x_shape=out_shape, **attrs), b)
 
 
-conv_transpose = Composite(
+conv_transpose: Composite = Composite(
     "conv_transpose",
     "x w b",
     "the transpose of conv: every pixel of x spread over its window of the result, plus b",

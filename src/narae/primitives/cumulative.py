@@ -60,7 +60,7 @@ def _cumprod_grad(grad: Any, x: Any, dim: int) -> Any:
     return mul(exclusive_cumprod(x, dim), after)
 
 
-cumsum = Primitive(
+cumsum: Primitive = Primitive(
     "cumsum",
     "cumulative",
     "x",
@@ -70,7 +70,7 @@ cumsum = Primitive(
     grads=(lambda grad, dim: _reverse_cumsum(grad, dim),),
 )
 
-cumprod = Primitive(
+cumprod: Primitive = Primitive(
     "cumprod",
     "cumulative",
     "x",
@@ -100,5 +100,5 @@ def _running(name: str, formula: str) -> Primitive:
     )
 
 
-cummax = _running("cummax", "the largest so far, and its index")
-cummin = _running("cummin", "the smallest so far, and its index")
+cummax: Primitive = _running("cummax", "the largest so far, and its index")
+cummin: Primitive = _running("cummin", "the smallest so far, and its index")

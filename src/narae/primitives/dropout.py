@@ -16,7 +16,7 @@ def _mask(key: Any, *, shape: Shape, threshold: int) -> Any:
     return le(threshold, random_bits(key, shape=shape))
 
 
-dropout_mask = Composite(
+dropout_mask: Composite = Composite(
     "dropout_mask",
     "key",
     "True where the random 32 bits of an element are at least the threshold p * 2 ** 32",
@@ -28,7 +28,7 @@ def _noise(keep: Any, dtype: Any, scale: float) -> Any:
     return mul(cast(keep, dtype=dtype), scale)
 
 
-dropout = Composite(
+dropout: Composite = Composite(
     "dropout",
     "x keep",
     "scale * x where an element (or its channel) is kept, 0 elsewhere",

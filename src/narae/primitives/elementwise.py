@@ -60,20 +60,20 @@ def zero_grad(grad: Any) -> Any:
 
 # --- arithmetic -----------------------------------------------------------------------------
 
-add = binary("add", "x + y", (lambda grad: grad, lambda grad: grad))
-sub = binary("sub", "x - y", (lambda grad: grad, lambda grad: neg(grad)))
-mul = binary(
+add: Primitive = binary("add", "x + y", (lambda grad: grad, lambda grad: grad))
+sub: Primitive = binary("sub", "x - y", (lambda grad: grad, lambda grad: neg(grad)))
+mul: Primitive = binary(
     "mul", "x * y", (lambda grad, x, y: mul(grad, y), lambda grad, x, y: mul(grad, x)), "x y"
 )
-div = binary(
+div: Primitive = binary(
     "div",
     "x / y",
     (lambda grad, x, y: div(grad, y), lambda grad, x, y: neg(mul(grad, div(div(x, y), y)))),
     "x y",
 )
-neg = unary("neg", "-x", lambda grad: neg(grad))
-abs_ = unary("abs", "|x|", lambda grad, x: mul(grad, sign(x)), "x")
-sign = unary("sign", "-1, 0 or 1", zero_grad, grad_name="SignBackward0")
+neg: Primitive = unary("neg", "-x", lambda grad: neg(grad))
+abs_: Primitive = unary("abs", "|x|", lambda grad, x: mul(grad, sign(x)), "x")
+sign: Primitive = unary("sign", "-1, 0 or 1", zero_grad, grad_name="SignBackward0")
 
 
 def _pow_grad_x(grad: Any, x: Any, y: Any, out: Any) -> Any:
@@ -97,20 +97,20 @@ def _pow_grad_y(grad: Any, x: Any, y: Any, out: Any) -> Any:
     return where(and_(eq(x, 0), le(0, y)), 0.0, grad_y)
 
 
-pow_ = binary("pow", "x ** y", (_pow_grad_x, _pow_grad_y), "x y out")
-remainder = binary(
+pow_: Primitive = binary("pow", "x ** y", (_pow_grad_x, _pow_grad_y), "x y out")
+remainder: Primitive = binary(
     "remainder",
     "x - y * floor(x / y)",
     (lambda grad, x, y: grad, lambda grad, x, y: neg(mul(grad, floor(div(x, y))))),
     "x y",
 )
-fmod = binary(
+fmod: Primitive = binary(
     "fmod",
     "x - y * trunc(x / y)",
     (lambda grad, x, y: grad, lambda grad, x, y: neg(mul(grad, trunc(div(x, y))))),
     "x y",
 )
-floor_divide = binary(
+floor_divide: Primitive = binary(
     "floor_divide", "floor(x / y)", (zero_grad, zero_grad), grad_name="DivBackward1"
 )
 
@@ -120,7 +120,7 @@ def _share(grad: Any, x: Any, y: Any, loses: Any) -> Any:
     return where(loses, 0.0, where(eq(x, y), mul(grad, 0.5), grad))
 
 
-maximum = binary(
+maximum: Primitive = binary(
     "maximum",
     "the larger; NaN wins",
     (
@@ -129,7 +129,7 @@ maximum = binary(
     ),
     "x y",
 )
-minimum = binary(
+minimum: Primitive = binary(
     "minimum",
     "the smaller; NaN wins",
     (
@@ -141,22 +141,22 @@ minimum = binary(
 
 # --- rounding -------------------------------------------------------------------------------
 
-floor = unary("floor", "the largest integer not above x", zero_grad)
-ceil = unary("ceil", "the smallest integer not below x", zero_grad)
-round_ = unary("round", "the nearest integer, ties to even", zero_grad)
-trunc = unary("trunc", "x without its fraction", zero_grad)
+floor: Primitive = unary("floor", "the largest integer not above x", zero_grad)
+ceil: Primitive = unary("ceil", "the smallest integer not below x", zero_grad)
+round_: Primitive = unary("round", "the nearest integer, ties to even", zero_grad)
+trunc: Primitive = unary("trunc", "x without its fraction", zero_grad)
 
 # --- exponentials and roots -----------------------------------------------------------------
 
-exp = unary("exp", "e ** x", lambda grad, out: mul(grad, out), "out")
-expm1 = unary("expm1", "e ** x - 1", lambda grad, out: mul(grad, add(out, 1)), "out")
-log = unary("log", "natural logarithm", lambda grad, x: div(grad, x), "x")
-log1p = unary("log1p", "log(1 + x)", lambda grad, x: div(grad, add(x, 1)), "x")
-sqrt = unary("sqrt", "x ** 0.5", lambda grad, out: div(grad, mul(out, 2)), "out")
-rsqrt = unary(
+exp: Primitive = unary("exp", "e ** x", lambda grad, out: mul(grad, out), "out")
+expm1: Primitive = unary("expm1", "e ** x - 1", lambda grad, out: mul(grad, add(out, 1)), "out")
+log: Primitive = unary("log", "natural logarithm", lambda grad, x: div(grad, x), "x")
+log1p: Primitive = unary("log1p", "log(1 + x)", lambda grad, x: div(grad, add(x, 1)), "x")
+sqrt: Primitive = unary("sqrt", "x ** 0.5", lambda grad, out: div(grad, mul(out, 2)), "out")
+rsqrt: Primitive = unary(
     "rsqrt", "x ** -0.5", lambda grad, out: mul(mul(grad, -0.5), mul(mul(out, out), out)), "out"
 )
-sigmoid = unary(
+sigmoid: Primitive = unary(
     "sigmoid",
     "1 / (1 + e ** -x)",
     lambda grad, out: mul(grad, mul(sub(1, out), out)),
@@ -165,21 +165,29 @@ sigmoid = unary(
 
 # --- trigonometry ---------------------------------------------------------------------------
 
-sin = unary("sin", "sine", lambda grad, x: mul(grad, cos(x)), "x")
-cos = unary("cos", "cosine", lambda grad, x: neg(mul(grad, sin(x))), "x")
-tan = unary("tan", "tangent", lambda grad, out: mul(grad, add(mul(out, out), 1)), "out")
-asin = unary("asin", "arcsine", lambda grad, x: mul(grad, rsqrt(sub(1, mul(x, x)))), "x")
-acos = unary("acos", "arccosine", lambda grad, x: neg(mul(grad, rsqrt(sub(1, mul(x, x))))), "x")
-atan = unary("atan", "arctangent", lambda grad, x: div(grad, add(mul(x, x), 1)), "x")
-sinh = unary("sinh", "hyperbolic sine", lambda grad, x: mul(grad, cosh(x)), "x")
-cosh = unary("cosh", "hyperbolic cosine", lambda grad, x: mul(grad, sinh(x)), "x")
-tanh = unary(
+sin: Primitive = unary("sin", "sine", lambda grad, x: mul(grad, cos(x)), "x")
+cos: Primitive = unary("cos", "cosine", lambda grad, x: neg(mul(grad, sin(x))), "x")
+tan: Primitive = unary("tan", "tangent", lambda grad, out: mul(grad, add(mul(out, out), 1)), "out")
+asin: Primitive = unary("asin", "arcsine", lambda grad, x: mul(grad, rsqrt(sub(1, mul(x, x)))), "x")
+acos: Primitive = unary(
+    "acos", "arccosine", lambda grad, x: neg(mul(grad, rsqrt(sub(1, mul(x, x))))), "x"
+)
+atan: Primitive = unary("atan", "arctangent", lambda grad, x: div(grad, add(mul(x, x), 1)), "x")
+sinh: Primitive = unary("sinh", "hyperbolic sine", lambda grad, x: mul(grad, cosh(x)), "x")
+cosh: Primitive = unary("cosh", "hyperbolic cosine", lambda grad, x: mul(grad, sinh(x)), "x")
+tanh: Primitive = unary(
     "tanh", "hyperbolic tangent", lambda grad, out: mul(grad, sub(1, mul(out, out))), "out"
 )
-asinh = unary("asinh", "inverse of sinh", lambda grad, x: mul(grad, rsqrt(add(mul(x, x), 1))), "x")
-acosh = unary("acosh", "inverse of cosh", lambda grad, x: mul(grad, rsqrt(sub(mul(x, x), 1))), "x")
-atanh = unary("atanh", "inverse of tanh", lambda grad, x: div(grad, sub(1, mul(x, x))), "x")
-atan2 = binary(
+asinh: Primitive = unary(
+    "asinh", "inverse of sinh", lambda grad, x: mul(grad, rsqrt(add(mul(x, x), 1))), "x"
+)
+acosh: Primitive = unary(
+    "acosh", "inverse of cosh", lambda grad, x: mul(grad, rsqrt(sub(mul(x, x), 1))), "x"
+)
+atanh: Primitive = unary(
+    "atanh", "inverse of tanh", lambda grad, x: div(grad, sub(1, mul(x, x))), "x"
+)
+atan2: Primitive = binary(
     "atan2",
     "the angle of the point (y, x)",
     (
@@ -191,29 +199,29 @@ atan2 = binary(
 
 # --- special functions ----------------------------------------------------------------------
 
-erf = unary(
+erf: Primitive = unary(
     "erf",
     "error function",
     lambda grad, x: mul(mul(grad, 2 / math.sqrt(math.pi)), exp(neg(mul(x, x)))),
     "x",
 )
-erfc = unary(
+erfc: Primitive = unary(
     "erfc",
     "1 - erf(x)",
     lambda grad, x: mul(mul(grad, -2 / math.sqrt(math.pi)), exp(neg(mul(x, x)))),
     "x",
 )
-erfinv = unary(
+erfinv: Primitive = unary(
     "erfinv",
     "inverse of erf",
     lambda grad, out: mul(mul(grad, math.sqrt(math.pi) / 2), exp(mul(out, out))),
     "out",
 )
-lgamma = unary("lgamma", "log |gamma(x)|", lambda grad, x: mul(grad, digamma(x)), "x")
-digamma = unary(
+lgamma: Primitive = unary("lgamma", "log |gamma(x)|", lambda grad, x: mul(grad, digamma(x)), "x")
+digamma: Primitive = unary(
     "digamma", "derivative of lgamma", lambda grad, x: mul(grad, polygamma(x, order=1)), "x"
 )
-polygamma = unary(
+polygamma: Primitive = unary(
     "polygamma",
     "the derivative of order `order` of digamma",
     lambda grad, x, order: mul(grad, polygamma(x, order=order + 1)),
@@ -222,16 +230,16 @@ polygamma = unary(
 
 # --- comparison, logic, bits ----------------------------------------------------------------
 
-eq = binary("eq", "x == y", None, dtype=bool_dtype)
-ne = binary("ne", "x != y", None, dtype=bool_dtype)
-lt = binary("lt", "x < y", None, dtype=bool_dtype)
-le = binary("le", "x <= y", None, dtype=bool_dtype)
-and_ = binary("and", "bits of both", None)
-or_ = binary("or", "bits of either", None)
-xor = binary("xor", "bits that differ", None)
-not_ = unary("not", "inverted bits; `not` for bool", None)
-shift_left = binary("shift_left", "x * 2 ** y", None)
-shift_right = binary("shift_right", "floor(x / 2 ** y)", None)
+eq: Primitive = binary("eq", "x == y", None, dtype=bool_dtype)
+ne: Primitive = binary("ne", "x != y", None, dtype=bool_dtype)
+lt: Primitive = binary("lt", "x < y", None, dtype=bool_dtype)
+le: Primitive = binary("le", "x <= y", None, dtype=bool_dtype)
+and_: Primitive = binary("and", "bits of both", None)
+or_: Primitive = binary("or", "bits of either", None)
+xor: Primitive = binary("xor", "bits that differ", None)
+not_: Primitive = unary("not", "inverted bits; `not` for bool", None)
+shift_left: Primitive = binary("shift_left", "x * 2 ** y", None)
+shift_right: Primitive = binary("shift_right", "floor(x / 2 ** y)", None)
 
 # --- selection and conversion ---------------------------------------------------------------
 
@@ -240,7 +248,7 @@ def _where_dtype(condition: Any, x: Any, y: Any) -> Any:
     return same_dtype(x, y)
 
 
-where = Primitive(
+where: Primitive = Primitive(
     "where",
     "elementwise",
     "condition x y",
@@ -256,7 +264,7 @@ where = Primitive(
     broadcasts=True,
 )
 
-cast = Primitive(
+cast: Primitive = Primitive(
     "cast",
     "elementwise",
     "x",
@@ -268,10 +276,10 @@ cast = Primitive(
     grad_name="ToCopyBackward0",
 )
 
-copy = unary("copy", "x in storage of its own", lambda grad: grad, grad_name="CloneBackward0")
-
-detach = unary(
-    "detach", "x, through which no gradient flows", None, unview=lambda x, y: y
+copy: Primitive = unary(
+    "copy", "x in storage of its own", lambda grad: grad, grad_name="CloneBackward0"
 )
 
-__all__ = [name for name, value in list(globals().items()) if isinstance(value, Primitive)]
+detach: Primitive = unary(
+    "detach", "x, through which no gradient flows", None, unview=lambda x, y: y
+)

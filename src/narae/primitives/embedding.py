@@ -32,7 +32,7 @@ def _embedding_grad(
     return index_add(zeros(w_shape, w_dtype), index, grad, dim=0)
 
 
-embedding = Composite(
+embedding: Composite = Composite(
     "embedding",
     "w index",
     "out[i.., :] = w[index[i..], :]",
@@ -54,7 +54,7 @@ def _renormed(w: Any, index: Any, norms: Any, *, largest: float) -> Any:
     return mul(w, reshape(cast(scale, dtype=w.dtype), shape=(*rows, 1)))
 
 
-renormed_rows = Composite(
+renormed_rows: Composite = Composite(
     "renormed_rows",
     "w index norms",
     "rows of w at `index` whose norm is above `largest`, scaled to it",

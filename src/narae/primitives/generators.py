@@ -9,7 +9,7 @@ from narae.base.shapes import Shape
 
 from .record import Primitive
 
-full = Primitive(
+full: Primitive = Primitive(
     "full",
     "generator",
     "",
@@ -18,7 +18,7 @@ full = Primitive(
     dtype=lambda *, shape, value, dtype: dtype,
 )
 
-iota = Primitive(
+iota: Primitive = Primitive(
     "iota",
     "generator",
     "",
@@ -27,7 +27,7 @@ iota = Primitive(
     dtype=lambda *, size, dtype: dtype,
 )
 
-random_bits = Primitive(
+random_bits: Primitive = Primitive(
     "random_bits",
     "generator",
     "key",

@@ -12,7 +12,7 @@ def _take_shape(x: Any, index: Any, *, dim: int) -> Shape:
     return (*x.shape[:dim], *shape_of(index), *x.shape[dim + 1 :])
 
 
-take = Primitive(
+take: Primitive = Primitive(
     "take",
     "indexing",
     "x index",
@@ -29,7 +29,7 @@ take = Primitive(
     grad_name="IndexBackward0",
 )
 
-index_add = Primitive(
+index_add: Primitive = Primitive(
     "index_add",
     "indexing",
     "x index src",
@@ -44,7 +44,7 @@ index_add = Primitive(
     ),
 )
 
-gather = Primitive(
+gather: Primitive = Primitive(
     "gather",
     "indexing",
     "x index",
@@ -61,7 +61,7 @@ gather = Primitive(
 )
 
 
-scatter_add = Primitive(
+scatter_add: Primitive = Primitive(
     "scatter_add",
     "indexing",
     "x index src",
@@ -76,7 +76,7 @@ scatter_add = Primitive(
     ),
 )
 
-scatter = Primitive(
+scatter: Primitive = Primitive(
     "scatter",
     "indexing",
     "x index src",

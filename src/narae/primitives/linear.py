@@ -41,7 +41,7 @@ def _linear_grads(
     return grad_x, grad_w, sum_(grad, dim=(0,), keepdim=False) if needs[2] else None
 
 
-linear = Composite(
+linear: Composite = Composite(
     "linear",
     "x w b",
     "out[.., o] = sum over i of x[.., i] * w[o, i], plus b[o]",
@@ -51,7 +51,7 @@ linear = Composite(
     grad_name="AddmmBackward0",
 )
 
-linear_without_bias = Composite(
+linear_without_bias: Composite = Composite(
     "linear_without_bias",
     "x w",
     "out[.., o] = sum over i of x[.., i] * w[o, i]",

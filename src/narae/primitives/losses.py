@@ -143,7 +143,7 @@ def _bce_grad_y(grad: Any, x: Any, y: Any, weight: Any, reduction: str) -> Any:
     return mul(weighted(slope, weight), spread_grad(grad, x, reduction))
 
 
-binary_cross_entropy = Composite(
+binary_cross_entropy: Composite = Composite(
     "binary_cross_entropy",
     "x y weight",
     "-weight * (y log x + (1 - y) log(1 - x)), logarithms bounded below by -100",
@@ -183,7 +183,7 @@ def _logits_grad_y(grad: Any, x: Any, y: Any, weight: Any, pos_weight: Any, redu
     return mul(weighted(slope, weight), spread_grad(grad, x, reduction))
 
 
-binary_cross_entropy_with_logits = Composite(
+binary_cross_entropy_with_logits: Composite = Composite(
     "binary_cross_entropy_with_logits",
     "x y weight pos_weight",
     "-weight * (pos_weight y log s + (1 - y) log(1 - s)) for s = sigmoid(x), without overflow",
@@ -221,7 +221,7 @@ def _kl_grad_y(grad: Any, x: Any, y: Any, log_target: bool, reduction: str) -> A
     return mul(slope, spread_grad(grad, x, reduction))
 
 
-kl_div = Composite(
+kl_div: Composite = Composite(
     "kl_div",
     "x y",
     "y (log y - x); with log_target e^y (y - x)",
@@ -241,7 +241,7 @@ def _soft_margin_slope(grad: Any, x: Any, y: Any, reduction: str) -> Any:
     return mul(neg(miss), spread_grad(grad, x, reduction))
 
 
-soft_margin_loss = Composite(
+soft_margin_loss: Composite = Composite(
     "soft_margin_loss",
     "x y",
     "log(1 + e^(-x y))",

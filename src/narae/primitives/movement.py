@@ -18,7 +18,7 @@ def _inverse(dims: Shape) -> Shape:
     return tuple(sorted(range(len(dims)), key=dims.__getitem__))
 
 
-reshape = Primitive(
+reshape: Primitive = Primitive(
     "reshape",
     "movement",
     "x",
@@ -31,7 +31,7 @@ reshape = Primitive(
     grad_name="ViewBackward0",
 )
 
-permute = Primitive(
+permute: Primitive = Primitive(
     "permute",
     "movement",
     "x",
@@ -49,7 +49,7 @@ def _expand_grad(grad: Any, x_shape: Shape, shape: Shape) -> Any:
     return sum_to_shape(grad, x_shape)
 
 
-expand = Primitive(
+expand: Primitive = Primitive(
     "expand",
     "movement",
     "x",
@@ -66,7 +66,7 @@ def _sliced_shape(x: Any, *, start: Shape, stop: Shape, step: Shape) -> Shape:
     return tuple(len(range(first, last, stride)) for first, last, stride in spans)
 
 
-slice_ = Primitive(
+slice_: Primitive = Primitive(
     "slice",
     "movement",
     "x",
@@ -82,7 +82,7 @@ slice_ = Primitive(
     unview=lambda x, y, *, start, stop, step: update_slice(x, y, start=start, stop=stop, step=step),
 )
 
-update_slice = Primitive(
+update_slice: Primitive = Primitive(
     "update_slice",
     "movement",
     "x y",
@@ -110,7 +110,7 @@ def _pad_grad(grad: Any, x_shape: Shape, low: Shape, high: Shape, value: float) 
     return slice_(grad, start=low, stop=stop, step=(1,) * len(low))
 
 
-pad = Primitive(
+pad: Primitive = Primitive(
     "pad",
     "movement",
     "x",
@@ -122,7 +122,7 @@ pad = Primitive(
     grad_name="ConstantPadNdBackward0",
 )
 
-flip = Primitive(
+flip: Primitive = Primitive(
     "flip",
     "movement",
     "x",
@@ -157,7 +157,7 @@ def narrow(x: Any, dim: int, first: int, length: int) -> Any:
     return slice_(x, start=start, stop=stop, step=(1,) * len(shape))
 
 
-concat = Primitive(
+concat: Primitive = Primitive(
     "concat",
     "movement",
     "*xs",
@@ -177,7 +177,7 @@ def _diagonal_shape(x: Any, *, offset: int, dim1: int, dim2: int) -> Shape:
     return (*rest, length)
 
 
-diagonal = Primitive(
+diagonal: Primitive = Primitive(
     "diagonal",
     "movement",
     "x",
@@ -193,7 +193,7 @@ diagonal = Primitive(
     unview=lambda x, y, **where: update_diagonal(x, y, **where),
 )
 
-update_diagonal = Primitive(
+update_diagonal: Primitive = Primitive(
     "update_diagonal",
     "movement",
     "x y",
@@ -216,7 +216,7 @@ def _windows_shape(x: Any, *, dim: int, size: int, step: int) -> Shape:
     return (*x.shape[:dim], count, *x.shape[dim + 1 :], size)
 
 
-windows = Primitive(
+windows: Primitive = Primitive(
     "windows",
     "movement",
     "x",
@@ -232,7 +232,7 @@ windows = Primitive(
     grad_name="UnfoldBackward0",
 )
 
-fold_windows = Primitive(
+fold_windows: Primitive = Primitive(
     "fold_windows",
     "movement",
     "x",

@@ -93,7 +93,7 @@ def _batch_norm_grad(
     return _grad_x(grad, xhat, rstd, _pixels(rank)), grad_w, grad_b
 
 
-batch_norm = Composite(
+batch_norm: Composite = Composite(
     "batch_norm",
     "x w b",
     "out, mean, var; averages over the batch and all pixels, for each channel",
@@ -125,7 +125,7 @@ def _fixed_norm_grad(
     return mul(grad, rstd), None, None, grad_w, grad_b
 
 
-fixed_norm = Composite(
+fixed_norm: Composite = Composite(
     "fixed_norm",
     "x mean var w b",
     "batch normalization with a mean and a variance that were measured before",
@@ -135,7 +135,7 @@ fixed_norm = Composite(
     grad_name="NativeBatchNormBackward0",
 )
 
-moving_average = Composite(
+moving_average: Composite = Composite(
     "moving_average",
     "old new",
     "(1 - momentum) * old + momentum * scale * new",
@@ -167,7 +167,7 @@ def _layer_norm_grad(
     return _grad_x(scaled, xhat, rstd, _last(total, rank)), grad_w, grad_b
 
 
-layer_norm = Composite(
+layer_norm: Composite = Composite(
     "layer_norm",
     "x w b",
     "out, mean, rstd; averages over the last `rank` dimensions",
@@ -199,7 +199,7 @@ def _rms_norm_grad(
     return mul(rstd, sub(scaled, along)), grad_w
 
 
-rms_norm = Composite(
+rms_norm: Composite = Composite(
     "rms_norm",
     "x w",
     "out, rstd; x / sqrt(average of x ** 2 + eps) * w over the last `rank` dimensions",
@@ -251,7 +251,7 @@ def _group_norm_grad(
     return reshape(found, shape=shape), grad_w, grad_b
 
 
-group_norm = Composite(
+group_norm: Composite = Composite(
     "group_norm",
     "x w b",
     "out, mean, rstd; averages over the channels of a group and all pixels, for each image",

@@ -21,7 +21,7 @@ def _top_shape(x: Any, *, k: int, dim: int, largest: bool) -> tuple[Shape, Shape
     return shape, shape
 
 
-sort = Primitive(
+sort: Primitive = Primitive(
     "sort",
     "ordering",
     "x",
@@ -33,7 +33,7 @@ sort = Primitive(
     outputs=2,
 )
 
-topk = Primitive(
+topk: Primitive = Primitive(
     "topk",
     "ordering",
     "x",

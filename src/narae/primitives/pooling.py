@@ -36,7 +36,7 @@ def _max_pool_grad(
     return (reshape(summed, shape=x_shape),)
 
 
-max_pool = Primitive(
+max_pool: Primitive = Primitive(
     "max_pool",
     "window",
     "x",
@@ -49,7 +49,7 @@ max_pool = Primitive(
     grad_name="MaxPool2DWithIndicesBackward0",
 )
 
-window_sum = Primitive(
+window_sum: Primitive = Primitive(
     "window_sum",
     "window",
     "x",
@@ -61,7 +61,7 @@ window_sum = Primitive(
     grad_name="AvgPool2DBackward0",
 )
 
-window_sum_grad = Primitive(
+window_sum_grad: Primitive = Primitive(
     "window_sum_grad",
     "window",
     "grad_out",

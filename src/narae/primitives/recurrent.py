@@ -61,7 +61,7 @@ def _lstm_backward(grad_h: Any, grad_c: Any, c: Any, c_new: Any, active: Any) ->
     return grad_gates, mul(total, f)
 
 
-lstm_cell_grad = Composite(
+lstm_cell_grad: Composite = Composite(
     "lstm_cell_grad",
     "grad_h grad_c c c_new active",
     "the gradients of lstm_cell",
@@ -85,7 +85,7 @@ def _lstm_grad(
 
 
 # Hochreiter and Schmidhuber 1997, with the forget gate of Gers, Schmidhuber and Cummins 2000.
-lstm_cell = Composite(
+lstm_cell: Composite = Composite(
     "lstm_cell",
     "gates c",
     "i, f, g, o = gates; c' = sigmoid(f) c + sigmoid(i) tanh(g); h' = sigmoid(o) tanh(c'); gives "
@@ -121,7 +121,7 @@ def _gru_backward(grad_h: Any, h: Any, active: Any) -> tuple[Any, Any, Any]:
     return grad_gates_x, grad_gates_h, mul(grad_h, z)
 
 
-gru_cell_grad = Composite(
+gru_cell_grad: Composite = Composite(
     "gru_cell_grad",
     "grad_h h active",
     "the gradients of gru_cell",
@@ -144,7 +144,7 @@ def _gru_grad(
 
 
 # Cho et al. 2014, Learning Phrase Representations using RNN Encoder-Decoder; r as in cuDNN.
-gru_cell = Composite(
+gru_cell: Composite = Composite(
     "gru_cell",
     "gates_x gates_h h",
     "r = sigmoid(r_x + r_h); z = sigmoid(z_x + z_h); n = tanh(n_x + r n_h); h' = (1 - z) n + z h; "

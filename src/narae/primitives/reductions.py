@@ -54,9 +54,13 @@ def _prod_grad(grad: Any, x: Any, out: Any, dim: Shape, keepdim: bool) -> Any:
     return mul(mul(before, after), keep_dims(grad, x_shape, dim))
 
 
-sum_ = _reduction("sum", "the sum over the dimensions `dim`", _sum_grad, "x.shape")
-prod = _reduction("prod", "the product over one dimension", _prod_grad, "x out")
-amax = _reduction("amax", "the largest; NaN wins", _extreme_grad, "x out")
-amin = _reduction("amin", "the smallest; NaN wins", _extreme_grad, "x out")
-argmax = _reduction("argmax", "the first index of the largest", None, dtype=lambda x, **_: INT64)
-argmin = _reduction("argmin", "the first index of the smallest", None, dtype=lambda x, **_: INT64)
+sum_: Primitive = _reduction("sum", "the sum over the dimensions `dim`", _sum_grad, "x.shape")
+prod: Primitive = _reduction("prod", "the product over one dimension", _prod_grad, "x out")
+amax: Primitive = _reduction("amax", "the largest; NaN wins", _extreme_grad, "x out")
+amin: Primitive = _reduction("amin", "the smallest; NaN wins", _extreme_grad, "x out")
+argmax: Primitive = _reduction(
+    "argmax", "the first index of the largest", None, dtype=lambda x, **_: INT64
+)
+argmin: Primitive = _reduction(
+    "argmin", "the first index of the smallest", None, dtype=lambda x, **_: INT64
+)

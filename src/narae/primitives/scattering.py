@@ -107,14 +107,13 @@ def _prod_grads(grad: Any, x: Any, index: Any, src: Any, out: Any, dim: int) -> 
     nonzero = scatter_reduce(safe_x, index, safe_src, dim=dim, reduce="prod", include_self=True)
     zeros_met = scatter_add(zero_x, index, zero_src, dim=dim)
     from_zero = mul(nonzero, cast(eq(zeros_met, 1), dtype=x.dtype))
-    plain = mul(nonzero, cast(eq(zeros_met, 0), dtype=x.dtype))
-    grad_x = mul(grad, where(eq(x, 0), from_zero, div(plain, safe_x)))
-    picked = [gather(value, index, dim=dim) for value in (grad, from_zero, plain)]
+    grad_x = mul(grad, where(eq(x, 0), from_zero, div(out, safe_x)))
+    picked = [gather(value, index, dim=dim) for value in (grad, from_zero, out)]
     grad_src = mul(picked[0], where(eq(src, 0), picked[1], div(picked[2], safe_src)))
     return grad_x, grad_src
 
 
-scatter_reduce = Composite(
+scatter_reduce: Composite = Composite(
     "scatter_reduce",
     "x index src",
     "x with src[i][j] multiplied into (or compared with) x[index[i][j]][j] for dim 0, and so on",

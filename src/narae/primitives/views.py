@@ -39,7 +39,7 @@ def _select_unview(x: Any, y: Any, *, dim: int, index: int) -> Any:
     return update_narrow(x, unsqueeze(y, dim=dim), dim, index, 1)
 
 
-select = Composite(
+select: Composite = Composite(
     "select",
     "x",
     "x[.., index, ..]: the slice at one index, without its dimension",
@@ -53,7 +53,7 @@ select = Composite(
     unview=_select_unview,
 )
 
-unsqueeze = Composite(
+unsqueeze: Composite = Composite(
     "unsqueeze",
     "x",
     "x with a new dimension of size 1",
@@ -115,7 +115,7 @@ def _stack(*xs: Any, dim: int) -> Any:
     return concat(*(unsqueeze(x, dim=dim) for x in xs), dim=dim)
 
 
-stack = Composite(
+stack: Composite = Composite(
     "stack",
     "*xs",
     "all operands along a new dimension",
@@ -169,7 +169,7 @@ def write_at(x: Any, y: Any, positions: Any) -> Any:
     return reshape(written, shape=shape_of(x))
 
 
-as_strided = Composite(
+as_strided: Composite = Composite(
     "as_strided",
     "x",
     "out[i, j, ..] = memory of x at offset + i * stride[0] + j * stride[1] + ..",

@@ -6,6 +6,7 @@ methods of `Tensor` as well, and in `IN_PLACE` those whose method has an in-plac
 
 import importlib
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from narae.base import dtypes
 from narae.base.shapes import Size
@@ -35,6 +36,7 @@ _FUNCTION_MODULES = (
     "splitting",
     "joining",
     "rearranging",
+    "shape_in_place",
     "indexing",
     "gathering",
     "scattering",
@@ -94,6 +96,13 @@ def _collect(module: ModuleType) -> None:
     globals().update({name: getattr(module, name) for name in names})
     __all__.extend(names)
     attach(module)
+
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    def __getattr__(name: str) -> Any:
+        """Functions are collected from their modules below; type checkers cannot see them."""
 
 
 for _module_name in _FUNCTION_MODULES:

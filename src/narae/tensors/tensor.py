@@ -8,11 +8,12 @@ Fields (all but `_value` are class defaults until they are needed):
     _grad           the accumulated gradient of a leaf
     _cell           [version, line of the last write], shared by all tensors on one storage
     _view           how it was derived from its base, if it is a view
+    _viewed         whether views were derived from it
     _weak           a symbolic number of the host: like a Python number in promotion
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -41,10 +42,17 @@ class Tensor:
     _grad: Any = None
     _cell: list[Any] | None = None
     _view: Any = None
+    _viewed: bool = False
     _hooks: Any = None
     _inference: bool = False
     _weak: bool = False
     __array_priority__ = 1000
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Most methods are attached by `tensors.methods`; type checkers cannot see them."""
+
 
     def __init__(self, *sizes_or_data: Any, dtype: Any = None) -> None:
         from .creation import legacy_value
