@@ -234,10 +234,14 @@ def _divide_by_count(out: Array, places: Array, include_self: bool) -> None:
 
 
 def _least(dtype: np.dtype[Any]) -> Any:
+    if dtype.kind == "b":
+        return False
     return -np.inf if np.issubdtype(dtype, np.floating) else np.iinfo(dtype).min
 
 
 def _greatest(dtype: np.dtype[Any]) -> Any:
+    if dtype.kind == "b":
+        return True
     return np.inf if np.issubdtype(dtype, np.floating) else np.iinfo(dtype).max
 
 

@@ -34,7 +34,7 @@ Places = dict[int, Any]
 
 def is_mask(index: Tensor) -> bool:
     """Whether a tensor selects by truth: bool, or uint8 as in old PyTorch programs."""
-    return index._value.dtype.kind == "b" or index._value.dtype == np.uint8
+    return bool(index._value.dtype.kind == "b" or index._value.dtype == np.uint8)
 
 
 def check_index_dtype(index: Tensor) -> None:

@@ -13,6 +13,7 @@ from narae.base.shapes import broadcast_shapes, normalize_dim
 
 from .eager import apply, converted
 from .linear import check_dtypes, matmul, shape_text
+from .modes import modes
 from .movement import diagonal, expand, reshape, slice_dim, unsqueeze
 from .tensor import Tensor
 
@@ -294,7 +295,7 @@ def _norm(x: Tensor, order: float, keepdim: bool) -> Tensor:
     size = x._value.shape[-1]
     magnitude = apply(ops.abs_, x)
     if order == 0:
-        changed = apply(ops.cast, apply(ops.ne, x, 0.0), dtype=x._value.dtype)
+        changed = apply(ops.abs_, apply(ops.sign, x))
         return apply(ops.sum_, changed, dim=dim, keepdim=keepdim)  # type: ignore[no-any-return]
     if order == math.inf and size:
         return apply(ops.amax, magnitude, dim=dim, keepdim=keepdim)  # type: ignore[no-any-return]
@@ -351,27 +352,38 @@ def cov(
     x = input if len(input._value.shape) == 2 else reshape(input, (1, input._value.size))
     if not is_floating(x._value.dtype):
         x = converted(x, default_dtype())
-    weights = _weights(fweights, aweights, x)
-    count = x._value.shape[1]
-    total = float(count) if weights is None else _sum(weights, 0)
-    weighted = x if weights is None else x * weights  # type: ignore[operator]
-    mean = apply(ops.sum_, weighted, dim=(1,), keepdim=True) / total
-    centered = x - mean  # type: ignore[operator]
-    left = centered if weights is None else centered * weights
-    if aweights is not None and correction and weights is not None:
-        weight_of = weights * aweights  # type: ignore[operator]
-        norm = total - correction * _sum(weight_of, 0) / total
-    else:
-        norm = total - correction
-    if isinstance(norm, Tensor):
-        norm = apply(ops.maximum, norm, 0.0)
-    else:
-        norm = max(norm, 0.0)
-    out = matmul(left, centered.mT) / norm
+    weights: Any = _weights(fweights, aweights, x)
+    out = _covariance(x, weights, aweights, correction)
     return reshape(out, ()) if x._value.shape[0] == 1 else out
 
 
+def _covariance(x: Any, weights: Any, aweights: Any, correction: int) -> Tensor:
+    """The covariance matrix of rows; `weights` are those of both kinds multiplied."""
+    if weights is None:
+        count = x._value.shape[1]
+        centered = x - _sum(x, 1).unsqueeze(1) / float(count)
+        return matmul(centered, centered.mT) / max(count - correction, 0.0)  # type: ignore[no-any-return]
+    total: Any = _sum(weights, 0)
+    weighted = x * weights
+    centered = converted(x, weighted._value.dtype) - _sum(weighted, 1).unsqueeze(1) / total
+    freedom = total - correction
+    if aweights is not None and correction:
+        freedom = total - correction * _sum(weights * aweights, 0) / total  # type: ignore[operator]
+    freedom = apply(ops.maximum, freedom, 0.0)
+    return matmul(centered * weights, centered.mT) / freedom  # type: ignore[no-any-return]
+
+
 def _weights(fweights: Tensor | None, aweights: Tensor | None, x: Tensor) -> Any:
+    if fweights is not None and is_floating(fweights._value.dtype):
+        raise DTypeError(
+            "[cov] cov(): expected fweights to have integral dtype but got fweights with "
+            f"{fweights.dtype} dtype"
+        )
+    if aweights is not None and not is_floating(aweights._value.dtype):
+        raise DTypeError(
+            "[cov] cov(): expected aweights to have floating point dtype but got aweights with "
+            f"{aweights.dtype} dtype"
+        )
     found: Any = None
     for weights in (fweights, aweights):
         if weights is None:
@@ -381,7 +393,10 @@ def _weights(fweights: Tensor | None, aweights: Tensor | None, x: Tensor) -> Any
                 f"[cov] cov(): expected one weight for each of {x._value.shape[1]} observations, "
                 f"got {shape_text(weights)}"
             )
-        weights = converted(weights, x._value.dtype)
+        if modes.trace is None and bool((weights._array < 0).any()):
+            raise ShapeError("[cov] cov(): fweights and aweights cannot be negative")
+        if not is_floating(weights._value.dtype):
+            weights = converted(weights, x._value.dtype)
         found = weights if found is None else found * weights
     return found
 

@@ -12,7 +12,8 @@ from narae.base.shapes import broadcast_shapes, normalize_dim
 from .advanced_indexing import in_range
 from .eager import apply
 from .modes import modes
-from .movement import expand, reshape
+from .movement import expand, reshape, slice_dim
+from .operands import deliver
 from .tensor import Tensor
 
 
@@ -54,14 +55,19 @@ def check_bounds(what: str, index: Tensor, size: int, dim: int) -> None:
         )
 
 
-def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
+def index_select(input: Tensor, dim: int, index: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The slices at `index` along a dimension.
 
     Args:
         input: any shape.
         dim: the dimension.
         index: a vector of integers, or a single one.
+        out: where the result is written.
     """
+    return deliver(_selected(input, dim, index), out, "index_select")
+
+
+def _selected(input: Tensor, dim: int, index: Tensor) -> Tensor:
     shape = input._value.shape
     dim = normalize_dim(dim, len(shape), "index_select")
     check_integers("index_select", index)
@@ -87,9 +93,9 @@ def check_gather(what: str, input: Tensor, dim: int, index: Tensor) -> int:
     """
     shape, sizes = tuple(input._value.shape), tuple(index._value.shape)
     dim = normalize_dim(dim, len(shape), what)
-    check_integers(what, index)
     if index._value.size == 0:
         return dim
+    check_integers(what, index)
     if max(len(sizes), 1) != max(len(shape), 1):
         raise ShapeError(
             explain(
@@ -112,7 +118,14 @@ def check_gather(what: str, input: Tensor, dim: int, index: Tensor) -> int:
     return dim
 
 
-def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
+def gather(
+    input: Tensor,
+    dim: int,
+    index: Tensor,
+    *,
+    sparse_grad: bool = False,
+    out: Tensor | None = None,
+) -> Tensor:
     """One element along `dim` for each element of the index.
 
     out[i][j] = input[index[i][j]][j] for dim 0; input[i][index[i][j]] for dim 1.
@@ -122,20 +135,24 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
         dim: the dimension that is indexed.
         index: int64, as many dimensions as the input, no larger than it except along `dim`.
         sparse_grad: ignored; gradients are dense.
+        out: where the result is written.
 
     >>> import narae
     >>> narae.tensor([[1, 2], [3, 4]]).gather(1, narae.tensor([[0, 0], [1, 0]]))
     tensor([[1, 1],
             [4, 3]])
     """
-    dim = check_gather("gather", input, dim, index)
+    found = _gathered(input, check_gather("gather", input, dim, index), index)
+    return found if out is None else deliver(found, out, "gather")
+
+
+def _gathered(input: Tensor, dim: int, index: Tensor) -> Tensor:
     rank, index_rank = input._value.ndim, index._value.ndim
     if rank == index_rank and rank:
         return apply(p.gather, input, index, dim=dim)  # type: ignore[no-any-return]
     if index._value.size == 0:
-        return apply(  # type: ignore[no-any-return]
-            p.full, shape=tuple(index._value.shape), value=0, dtype=input._value.dtype
-        )
+        nothing = slice_dim(reshape(input, (input._value.size,)), 0, 0, 0)
+        return reshape(nothing, index._value.shape)
     row = reshape(input, (1,)) if not rank else input
     found = apply(p.gather, row, reshape(index, (-1,)), dim=0)
     return reshape(found, index._value.shape)
@@ -154,6 +171,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
         )
     check_integers("take_along_dim", indices)
     dim = normalize_dim(dim, len(shape), "take_along_dim")
+    indices = in_range(indices, shape[dim], dim)
     common = list(broadcast_shapes(_with(shape, dim, 1), _with(sizes, dim, 1)))
     wide = expand(input, _with(common, dim, shape[dim]))
     return gather(wide, dim, expand(indices, _with(common, dim, sizes[dim])))
@@ -164,7 +182,7 @@ def _with(shape: Any, dim: int, size: int) -> tuple[int, ...]:
     return (*shape[:dim], size, *shape[dim + 1 :])
 
 
-def take(input: Tensor, index: Tensor) -> Tensor:
+def take(input: Tensor, index: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Elements at positions in row-major order; negative ones count from the end."""
     if index._value.dtype != INT64:
         raise DTypeError(f"[take] take(): Expected a long tensor for index, but got {index.dtype}")
@@ -172,10 +190,11 @@ def take(input: Tensor, index: Tensor) -> Tensor:
     if size == 0 and index._value.size:
         raise BoundsError("[take] take(): tried to take from an empty tensor")
     flat = reshape(input, (size,))
-    return apply(p.take, flat, in_range(index, size, 0), dim=0)  # type: ignore[no-any-return]
+    found = apply(p.take, flat, in_range(index, size, 0), dim=0)
+    return deliver(found, out, "take")
 
 
-def masked_select(input: Tensor, mask: Tensor) -> Tensor:
+def masked_select(input: Tensor, mask: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The elements where a mask holds, in one dimension."""
     if mask._value.dtype.kind != "b":
         raise DTypeError(
@@ -185,8 +204,8 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
 
     shape = broadcast_shapes(input._value.shape, mask._value.shape, what="masked_select")
     if not shape:
-        return getitem(reshape(input, (1,)), reshape(mask, (1,)))
-    return getitem(expand(input, shape), expand(mask, shape))
+        input, mask, shape = reshape(input, (1,)), reshape(mask, (1,)), (1,)
+    return deliver(getitem(expand(input, shape), expand(mask, shape)), out, "masked_select")
 
 
 __all__ = ["gather", "index_select", "masked_select", "take", "take_along_dim"]

@@ -9,24 +9,30 @@ from narae.base.errors import ShapeError, explain
 from narae.base.shapes import broadcast_shapes, normalize_dim
 
 from .eager import apply, converted
-from .movement import expand, reshape, transpose, unsqueeze
+from .movement import expand, reshape, unsqueeze
+from .operands import deliver
 from .tensor import Tensor
 
 Tensors = tuple[Tensor, ...]
 
 
-def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -> Tensor:
     """One after the other along a dimension that they have.
 
     Args:
         tensors: shapes that are equal except along `dim`; empty vectors are left out.
         dim: where they follow each other.
+        out: where the result is written.
 
     >>> import narae
     >>> narae.cat([narae.zeros(2, 3), narae.ones(1, 3)]).shape
     narae.Size([3, 3])
     """
-    tensors = _checked(tensors, "cat")
+    joined = _joined(_checked(tensors, "cat"), dim)
+    return joined if out is None else deliver(joined, out, "cat")
+
+
+def _joined(tensors: Tensors, dim: int) -> Tensor:
     dtype = result_type([x._value for x in tensors])
     kept = [x for x in tensors if x._value.shape != (0,)]
     if not kept:
@@ -77,7 +83,7 @@ def _check_alike(tensors: Sequence[Tensor], dim: int) -> None:
                 )
 
 
-def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -> Tensor:
     """Tensors of one shape along a new dimension.
 
     >>> import narae
@@ -94,7 +100,8 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
             )
     dim = normalize_dim(dim, len(first) + 1, "stack")
     dtype = result_type([x._value for x in tensors])
-    return apply(p.stack, *[converted(x, dtype) for x in tensors], dim=dim)  # type: ignore[no-any-return]
+    stacked = apply(p.stack, *[converted(x, dtype) for x in tensors], dim=dim)
+    return stacked if out is None else deliver(stacked, out, "stack")
 
 
 # --- at least so many dimensions ------------------------------------------------------------
@@ -216,7 +223,6 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> Tensors:
         line = reshape(x, (1,) * dim + (shape[dim],) + (1,) * (len(shape) - dim - 1))
         grids.append(expand(line, shape))
     if swapped:
-        grids = [transpose(grid, 0, 1) for grid in grids]
         grids[0], grids[1] = grids[1], grids[0]
     return tuple(grids)
 

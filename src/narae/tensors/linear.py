@@ -8,6 +8,7 @@ from narae.base.errors import DTypeError, NotSupportedError, ShapeError, explain
 
 from .eager import apply, ndarray
 from .movement import expand, reshape, unsqueeze
+from .operands import deliver
 from .tensor import Tensor
 
 
@@ -17,7 +18,7 @@ def check_dtypes(what: str, *operands: Tensor) -> NumpyDType:
     Raises:
         RuntimeError: when they differ.
     """
-    dtype = operands[0]._value.dtype
+    dtype: NumpyDType = operands[0]._value.dtype
     for x in operands[1:]:
         if x._value.dtype != dtype:
             given = " and ".join(str(x.dtype) for x in operands)
@@ -43,7 +44,7 @@ def shape_text(x: Tensor) -> str:
 # --- matmul ---------------------------------------------------------------------------------
 
 
-def matmul(input: Tensor, other: Tensor) -> Tensor:
+def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The matrix product; leading dimensions broadcast, vectors count as a row and a column.
 
     out[.., i, j] = sum over k of input[.., i, k] * other[.., k, j]
@@ -51,6 +52,7 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     Args:
         input: (.., n, k) or (k,).
         other: (.., k, m) or (k,).
+        out: where the result is written.
 
     Raises:
         RuntimeError: when the inner sizes or the dtypes differ.
@@ -59,6 +61,11 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     >>> narae.tensor([[1, 2], [3, 4]]) @ narae.tensor([1, 1])
     tensor([3, 7])
     """
+    product = _multiplied(input, other)
+    return product if out is None else deliver(product, out, "matmul")
+
+
+def _multiplied(input: Tensor, other: Tensor) -> Tensor:
     first, second = input._value, other._value
     if first.dtype is not second.dtype or first.dtype.kind == "b":
         check_dtypes("matmul", input, other)
@@ -151,13 +158,13 @@ def _check_ranks(what: str, *expected: tuple[str, Tensor, int]) -> None:
             )
 
 
-def mm(input: Tensor, mat2: Tensor) -> Tensor:
+def mm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The product of two matrices: (n, k) and (k, m)."""
     _check_ranks("mm", ("self", input, 2), ("mat2", mat2, 2))
-    return matmul(input, mat2)
+    return matmul(input, mat2, out=out)
 
 
-def bmm(input: Tensor, mat2: Tensor) -> Tensor:
+def bmm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Products of matrices, one for each batch element: (b, n, k) and (b, k, m)."""
     _check_ranks("bmm", ("batch1", input, 3), ("batch2", mat2, 3))
     check_dtypes("bmm", input, mat2)
@@ -171,16 +178,16 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
                 f" but got: [{other_batch}, {other_inner}].",
             )
         )
-    return apply(p.matmul, input, mat2)  # type: ignore[no-any-return]
+    return deliver(apply(p.matmul, input, mat2), out, "bmm")
 
 
-def mv(input: Tensor, vec: Tensor) -> Tensor:
+def mv(input: Tensor, vec: Tensor, *, out: Tensor | None = None) -> Tensor:
     """A matrix times a vector: (n, k) and (k,)."""
     _check_ranks("mv", ("self", input, 2), ("vec", vec, 1))
-    return matmul(input, vec)
+    return matmul(input, vec, out=out)
 
 
-def dot(input: Tensor, tensor: Tensor) -> Tensor:
+def dot(input: Tensor, tensor: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The sum of products of two vectors: sum over i of input[i] * tensor[i]."""
     _check_ranks("dot", ("self", input, 1), ("tensor", tensor, 1))
     if input._value.shape != tensor._value.shape:
@@ -193,7 +200,7 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
                 "number of elements",
             )
         )
-    return matmul(input, tensor)
+    return matmul(input, tensor, out=out)
 
 
 vdot = dot
@@ -213,19 +220,27 @@ ger = outer
 
 def _sum_with(what: str, input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tensor:
     """beta * input + alpha * product; a beta of 0 ignores even NaN in the input."""
-    dtype = check_dtypes(what, input, product)
-    for number in (beta, alpha):
-        if isinstance(number, float) and not is_floating(dtype):
-            raise DTypeError(
-                f"[{what}] For integral input tensors, argument beta and alpha must not be a "
-                "floating point number."
-            )
+    dtype = input._value.dtype
+    if dtype != product._value.dtype or what != "addr":
+        check_dtypes(what, input, product)
+    if not is_floating(dtype):
+        beta, alpha = _whole(what, beta, dtype), _whole(what, alpha, dtype)
     expanded = expand(input, product._value.shape)
     if alpha != 1:
-        product = product * alpha  # type: ignore[operator]
+        product = product * alpha
     if beta == 0:
         return product
     return (expanded if beta == 1 else expanded * beta) + product  # type: ignore[operator,no-any-return]
+
+
+def _whole(what: str, number: Any, dtype: NumpyDType) -> Any:
+    """A factor of integers: PyTorch cuts off its fraction, except in addr."""
+    if isinstance(number, float) and what == "addr":
+        raise DTypeError(
+            f"[{what}] For integral input tensors, argument beta and alpha must not be a floating "
+            "point number."
+        )
+    return bool(number) if dtype.kind == "b" else int(number)
 
 
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
@@ -286,7 +301,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 def _linear_of_vector(x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
     out = matmul(x, w)
-    return out if b is None else out + b  # type: ignore[operator,no-any-return]
+    return out if b is None else out + b  # type: ignore[operator]
 
 
 def _linear_message(x: Tensor, w: Tensor) -> str:
@@ -313,9 +328,9 @@ def _matmul_operator(input: Tensor, other: Any) -> Any:
 
 
 def _reflected_matmul(input: Tensor, other: Any) -> Any:
-    if not isinstance(other, ndarray):
-        return NotImplemented
-    return matmul(_from_array(other), input)
+    if isinstance(other, ndarray):
+        other = _from_array(other)
+    return matmul(other, input) if isinstance(other, Tensor) else NotImplemented
 
 
 def _from_array(array: Any) -> Tensor:

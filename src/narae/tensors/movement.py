@@ -206,9 +206,9 @@ def t(input: Tensor) -> Tensor:
     return make_view(input, p.t, dim0=0, dim1=1) if rank == 2 else alias(input)
 
 
-def permute(input: Tensor, *dims: Any) -> Tensor:
-    """Dimension i of the result is dimension `dims[i]` of the input."""
-    order, rank = sizes_of(dims), len(_shape(input))
+def permute(input: Tensor, *order: Any, dims: Any = None) -> Tensor:
+    """Dimension i of the result is dimension `order[i]` (or `dims[i]`) of the input."""
+    order, rank = sizes_of(order) if dims is None else tuple(dims), len(_shape(input))
     found = tuple([normalize_dim(dim, rank, "permute") for dim in order])
     if len(found) != rank:
         raise ShapeError(
@@ -273,14 +273,16 @@ def _matrix_transpose(input: Tensor) -> Tensor:
 # --- repeating without memory ---------------------------------------------------------------
 
 
-def expand(input: Tensor, *sizes: Any) -> Tensor:
+def expand(input: Tensor, *sizes: Any, size: Any = None) -> Tensor:
     """Repeat dimensions of size 1, and along new leading dimensions, without using memory.
 
     Args:
         input: any shape.
         sizes: the new sizes; -1 keeps the size that is there.
+        size: the same as one tuple, as a keyword.
     """
-    return make_view(input, p.expand, shape=_expanded(_shape(input), sizes_of(sizes)))
+    wanted = sizes_of(sizes) if size is None else tuple(size)
+    return make_view(input, p.expand, shape=_expanded(_shape(input), wanted))
 
 
 def _expanded(shape: Shape, wanted: Shape) -> Shape:
@@ -350,6 +352,8 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     if not shape:
         raise ShapeError("[narrow] narrow() cannot be applied to a 0-dim tensor.")
     dim = normalize_dim(dim, len(shape), "narrow")
+    if isinstance(start, Tensor) and (start._value.ndim or start._value.dtype.kind not in "iu"):
+        raise ShapeError("[narrow] start must be an 0-dim integral Tensor.")
     size, first = shape[dim], start.__index__()
     if length < 0:
         raise ShapeError("[narrow] narrow(): length must be non-negative.")
@@ -461,7 +465,22 @@ def _offset_in_base(x: Tensor) -> int:
     return int(distance) // int(base.itemsize)
 
 
-_PROPERTIES = (("T", _reversed_dims), ("mT", _matrix_transpose), ("mH", _matrix_transpose))
+def _adjoint(input: Tensor) -> Tensor:
+    """The transpose of a matrix (numbers are real)."""
+    if len(_shape(input)) not in (0, 2):
+        raise ShapeError(
+            f"[H] the tensor is {tuple(_shape(input))}; tensor.H is only supported on matrices "
+            "(2-D tensors). Fix: use mH"
+        )
+    return t(input)
+
+
+_PROPERTIES = (
+    ("H", _adjoint),
+    ("T", _reversed_dims),
+    ("mT", _matrix_transpose),
+    ("mH", _matrix_transpose),
+)
 for _name, _function in _PROPERTIES:
     setattr(Tensor, _name, property(_function))
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from narae import primitives as p
 from narae.base.dtypes import INT64, as_numpy
-from narae.base.errors import ShapeError, explain
+from narae.base.errors import BoundsError, ShapeError, explain
 from narae.base.shapes import normalize_dim, normalize_dims
 
 from .creation import constant
@@ -104,14 +104,15 @@ def _interleaved_places(counts: Tensor) -> Tensor:
 # --- reversing and turning ------------------------------------------------------------------
 
 
-def flip(input: Tensor, *dims: Any) -> Tensor:
+def flip(input: Tensor, *order: Any, dims: Any = None) -> Tensor:
     """The order along dimensions reversed; a copy.
 
     >>> import narae
     >>> narae.arange(3).flip(0)
     tensor([2, 1, 0])
     """
-    wanted = normalize_dims(sizes_of(dims), len(input._value.shape), "flip")
+    wanted = sizes_of(order) if dims is None else dims
+    wanted = normalize_dims(wanted, len(input._value.shape), "flip")
     return apply(p.flip, input, dim=wanted)  # type: ignore[no-any-return]
 
 
@@ -146,6 +147,8 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
         raise ShapeError(
             f"[roll] shifts and dimensions must align. shifts: {len(moves)}, dims:{len(places)}"
         )
+    if not shape:
+        raise BoundsError(f"[roll] Dimension specified as {places[0]} but tensor has no dimensions")
     out = input
     for move, dim in zip(moves, places, strict=True):
         out = _rolled(out, move, normalize_dim(dim, len(shape), "roll"))

@@ -3,9 +3,9 @@
 from typing import Any
 
 from narae import primitives as p
-from narae.base.dtypes import is_floating
+from narae.base.dtypes import BOOL, is_floating
 from narae.base.errors import BoundsError, DTypeError, ShapeError, explain
-from narae.base.shapes import Shape, normalize_dim
+from narae.base.shapes import Shape, broadcast_shapes, normalize_dim
 
 from .advanced_indexing import in_range
 from .eager import apply, converted
@@ -203,7 +203,7 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     x = _rowed(input)
     check_bounds("index_add", index, x._value.shape[dim], dim)
     if alpha != 1:
-        source = source * alpha  # type: ignore[operator]
+        source = source * alpha
     return reshape(
         apply(p.index_add, x, index, _as_slices(x, dim, index, source), dim=dim), input._value.shape
     )
@@ -254,12 +254,13 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
         )
     x = _rowed(input)
     index = in_range(index, x._value.shape[dim], dim)
-    places = _index_for_slices(x, dim, index)
-    if isinstance(value, Tensor):
-        source = expand(converted(value, x._value.dtype), places._value.shape)
-    else:
-        source = _source("index_fill", x, places, value)
-    return reshape(_scattered(p.scatter, x, dim, places, source), input._value.shape)
+    size = x._value.shape[dim]
+    line = (1,) * dim + (size,) + (1,) * (x._value.ndim - dim - 1)
+    chosen = apply(p.full, shape=(size,), value=False, dtype=BOOL)
+    flags = apply(p.full, shape=tuple(index._value.shape), value=True, dtype=BOOL)
+    chosen = reshape(_scattered(p.scatter, chosen, 0, index, flags), line)
+    out = apply(p.where, chosen, converted(value, x._value.dtype), x)
+    return reshape(out, input._value.shape)
 
 
 def index_reduce(
@@ -315,7 +316,9 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
 
     check_mask_dtype("masked_scatter", mask)
     _check_same_dtype("masked_scatter", input, source)
-    wide = expand(mask, input._value.shape) if mask.shape != input.shape else mask
+    shape = broadcast_shapes(input._value.shape, mask._value.shape, what="masked_scatter")
+    input = expand(input, shape) if tuple(input.shape) != shape else input
+    wide = expand(mask, shape) if tuple(mask.shape) != shape else mask
     places = resolved(input._value.shape, {0: wide}) if input._value.ndim else None
     x = input
     if places is None:

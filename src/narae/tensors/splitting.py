@@ -96,6 +96,11 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> Tenso
     return _pieces(input, dim, [(start, max(start, stop)) for start, stop in bounds])
 
 
+def _check_sections(sections: Any, what: str) -> None:
+    if not isinstance(sections, (int, list, tuple, Tensor)):
+        raise TypeError(f"{what}(): sections must be int or a tuple of ints, not {sections!r}")
+
+
 def _even_starts(size: int, sections: int) -> list[int]:
     if sections <= 0:
         raise ShapeError(f"[tensor_split] number of sections must be larger than 0, got {sections}")
@@ -121,6 +126,7 @@ def dsplit(input: Tensor, indices_or_sections: Any) -> Tensors:
 
 def _evenly(input: Tensor, sections: Any, dim: int, rank: int, what: str) -> Tensors:
     shape = input._value.shape
+    _check_sections(sections, what)
     if len(shape) < rank:
         raise ShapeError(
             f"[{what}] {what} requires a tensor with at least {rank} dimension, but got a "

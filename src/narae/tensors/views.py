@@ -123,7 +123,7 @@ def attach_view(out: Tensor, x: Tensor, steps: tuple[Step, ...], detached: bool 
     cell = x._shared_cell()
     base, chain = (x, steps) if view is None else (view.base, (*view.steps, *steps))
     if detached:
-        made = View(base, chain, cell[0], None, ())
+        made = View(_without_tape(base), chain, cell[0], None, ())
     elif view is None or view.origin is None:
         made = View(base, chain, cell[0], x, steps)
     else:
@@ -132,10 +132,24 @@ def attach_view(out: Tensor, x: Tensor, steps: tuple[Step, ...], detached: bool 
     if not modes.grad and not detached:
         made.restricted = made.restricted or _NO_GRAD
         out._requires_grad = x._requires_grad
+    if not x._viewed:
+        x._viewed = True
     out._cell = cell
     out._view = made
     if modes.inference:
         out._inference = True
+
+
+def _without_tape(base: Tensor) -> Tensor:
+    """The owner of a storage, or one without its tape, which a detached tensor must not keep alive.
+
+    A trace needs the owner itself; there the tape lives no longer than the trace.
+    """
+    if base._node is None or modes.trace is not None:
+        return base
+    owner = wrap(base._value)
+    owner._cell, owner._viewed = base._cell, True
+    return owner
 
 
 def mark_several(views: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -257,7 +271,7 @@ def _kept_on_tape(x: Tensor, result: Tensor, what: str, overwrites: bool) -> Ten
     if x._requires_grad and not (result._requires_grad and _is_part(x)):
         return _over(x, result)
     # A leaf or a node that others use must not become the node of x itself.
-    return apply(copy, result) if result._requires_grad else result  # type: ignore[no-any-return]
+    return apply(copy, result) if result._requires_grad else result
 
 
 def _is_part(x: Tensor) -> bool:
