@@ -10,6 +10,7 @@ import numpy as np
 
 from narae.autograd.tape import TapeNode
 from narae.autograd.walk import Walk
+from narae.base.dtypes import is_floating
 from narae.base.errors import GraphError, NotSupportedError, ShapeError, explain
 from narae.ir import Value
 from narae.ir.dispatch import register_interpreter
@@ -81,8 +82,9 @@ class _TensorValues:
             return item.value
         tensor = wrap(item.value)
         tensor._cell = item.cell
-        tensor._requires_grad = True
-        tensor._node = node if node.operation.outputs == 1 else (node, item.index)
+        if is_floating(item.value.dtype):
+            tensor._requires_grad = True
+            tensor._node = node if node.operation.outputs == 1 else (node, item.index)
         return tensor
 
     def apply_hook(self, hook: Any, grad: Any) -> Any:
