@@ -10,6 +10,7 @@ from .linear import Bilinear, Linear
 from .losses import *
 from .module import Module
 from .normalization import *
+from .pads import *
 from .parameter import Buffer, Parameter
 from .parameter_containers import ParameterDict, ParameterList
 from .pooling import *

@@ -4,11 +4,11 @@ Every function works in place, without recording gradients, and returns its tens
 """
 
 import math
-import warnings
 from typing import Any
 
 from narae.base.errors import ShapeError
-from narae.tensors import Tensor, no_grad
+from narae.base.notices import warn_user
+from narae.tensors import Tensor, empty_like, no_grad, ones_like, where
 from narae.tensors.creation import constant
 
 _LINEAR = (
@@ -89,23 +89,45 @@ def trunc_normal_(
     b: float = 2.0,
     generator: Any = None,
 ) -> Any:
-    """Normal numbers that are drawn again as long as they fall outside [a, b].
+    """Normal numbers inside [a, b]; what falls outside is drawn again.
 
-    They come from uniform numbers through the inverse of the distribution function.
+    Where [a, b] holds little of the distribution, candidates are uniform and kept with a
+    probability in proportion to its density.
     """
     if mean < a - 2 * std or mean > b + 2 * std:
-        warnings.warn(
+        warn_user(
             "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. The distribution of "
-            "values may be incorrect.",
-            stacklevel=2,
+            "values may be incorrect."
         )
-    low, high = _normal_share((a - mean) / std), _normal_share((b - mean) / std)
+    share = _normal_share((b - mean) / std) - _normal_share((a - mean) / std)
     with no_grad():
-        tensor.uniform_(2 * low - 1, 2 * high - 1, generator=generator)
-        tensor.erfinv_()
-        tensor.mul_(std * math.sqrt(2.0))
-        tensor.add_(mean)
-        return tensor.clamp_(min=a, max=b)
+        if share > 0.3:
+            return _drawn_again(tensor, mean, std, a, b, generator)
+        return _thinned(tensor, mean, std, a, b, generator)
+
+
+def _drawn_again(tensor: Any, mean: float, std: float, a: float, b: float, generator: Any) -> Any:
+    low, high = (tensor.new_tensor(bound).item() for bound in (a, b))
+    tensor.normal_(mean, std, generator=generator)
+    while True:
+        outside = (tensor < low) | (tensor > high)
+        if not outside.any():
+            return tensor
+        again = empty_like(tensor).normal_(mean, std, generator=generator)
+        tensor.copy_(where(outside, again, tensor))
+
+
+def _thinned(tensor: Any, mean: float, std: float, a: float, b: float, generator: Any) -> Any:
+    """Rejection sampling: a candidate stays when log(uniform) is below its log density."""
+    peak = -0.5 * ((max(a, min(mean, b)) - mean) / std) ** 2
+    waiting = ones_like(tensor).bool()
+    while waiting.any():
+        candidates = empty_like(tensor).uniform_(a, b, generator=generator)
+        tensor.copy_(where(waiting, candidates, tensor))
+        density = ((candidates - mean) / std) ** 2 * -0.5 - peak
+        rejected = empty_like(tensor).uniform_(generator=generator).log() > density
+        waiting = waiting & rejected
+    return tensor
 
 
 def _normal_share(x: float) -> float:
@@ -136,7 +158,7 @@ def _kaiming_std(tensor: Any, a: float, mode: str, nonlinearity: str) -> float:
 def _is_empty(tensor: Any) -> bool:
     if 0 not in tensor.shape:
         return False
-    warnings.warn("Initializing zero-element tensors is a no-op", stacklevel=3)
+    warn_user("Initializing zero-element tensors is a no-op")
     return True
 
 

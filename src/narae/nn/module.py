@@ -493,9 +493,11 @@ class Module:
 
     def register_state_dict_post_hook(self, hook: hooks_of.Hook) -> Any:
         """Call `hook(module, state_dict, prefix, local_metadata)` after the state is taken."""
-        return hooks_of.add(self._own_state_hooks().save_after, hook)
+        return hooks_of.add(self._own_state_hooks().save_after, hook, replaces=False)
 
-    _register_state_dict_hook = register_state_dict_post_hook
+    def _register_state_dict_hook(self, hook: hooks_of.Hook) -> Any:
+        """Like `register_state_dict_post_hook`, for hooks that return another state."""
+        return hooks_of.add(self._own_state_hooks().save_after, hook, replaces=True)
 
     def register_load_state_dict_pre_hook(self, hook: hooks_of.Hook) -> Any:
         """Call `hook(module, state_dict, prefix, metadata, strict, missing, …)` first."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from narae import primitives as p
 from narae.base.errors import ConfigError, ShapeError, explain
-from narae.tensors import Tensor, no_grad
+from narae.tensors import Tensor, broadcast_tensors, no_grad
 from narae.tensors.eager import apply
 from narae.tensors.views import check_writable, write
 
@@ -93,7 +93,9 @@ def batch_norm(
         return apply(p.fixed_norm, x, running_mean, running_var, weight, bias, eps=eps)
     _check_more_than_one(x.shape)
     out, mean, var = apply(p.batch_norm, x, weight, bias, eps=eps)
-    count = x.numel() // x.shape[1] if x.shape[1] else 1
+    if x.numel() == 0:
+        return out  # nothing was measured
+    count = x.numel() // x.shape[1]
     move_average(running_mean, mean, momentum, 1.0)
     move_average(running_var, var, momentum, count / (count - 1) if count > 1 else math.nan)
     return out
@@ -281,8 +283,7 @@ def normalize(
 
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """x1 · x2 / (max(|x1|, eps) max(|x2|, eps)) along `dim`."""
-    first: Any = x1
-    second: Any = x2
+    first, second = broadcast_tensors(x1, x2)
     first = first / first.norm(2, dim, keepdim=True).clamp(min=eps)
     second = second / second.norm(2, dim, keepdim=True).clamp(min=eps)
     return (first * second).sum(dim)

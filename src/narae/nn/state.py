@@ -63,8 +63,10 @@ def save(module: "Module", destination: Any, prefix: str, keep_vars: bool) -> An
             child.state_dict(
                 destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars
             )
-    for hook, _ in list(hooks.save_after.values()) if hooks else ():
+    for hook, options in list(hooks.save_after.values()) if hooks else ():
         replaced = hook(module, destination, prefix, {"version": module._version})
+        if replaced is not None and not options["replaces"]:
+            raise TypeError("state_dict post-hook must return None: change the state in place")
         destination = destination if replaced is None else replaced
     return destination
 
