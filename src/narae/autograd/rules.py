@@ -48,10 +48,13 @@ def operand_grads(
     rules = operation.grads
     if rules is not None:
         (grad,) = grads
-        return [
-            _rule_of(operation, place)(grad, *saved, **attrs) if needed else None
-            for place, needed in enumerate(needs)
+        found = [
+            rule(grad, *saved, **attrs) if needed and rule is not None else None
+            for rule, needed in zip(rules, needs, strict=True)
         ]
+        if None in rules:
+            _check_rules(operation, needs)
+        return found
     if operation.kind == "control":
         return operation.joint_grad(needs, grads, *saved, vjp=vjp, **attrs)  # type: ignore[no-any-return]
     if operation.kind == "composite" and (
@@ -61,14 +64,14 @@ def operand_grads(
     return operation.joint_grad(needs, grads, *saved, **attrs)  # type: ignore[no-any-return]
 
 
-def _rule_of(operation: Any, place: int) -> Any:
-    rule = operation.grads[place]
-    if rule is None:
-        raise GraphError(
-            f"[backward] the derivative for '{operation.operands[place]}' of {operation.name} is "
-            "not implemented; no gradient can flow through it. Fix: detach() that operand"
-        )
-    return rule
+def _check_rules(operation: Any, needs: Sequence[bool]) -> None:
+    """Refuse to leave out the gradient of an operand that needs one."""
+    for place, (rule, needed) in enumerate(zip(operation.grads, needs, strict=True)):
+        if needed and rule is None:
+            raise GraphError(
+                f"[backward] the derivative for '{operation.operands[place]}' of {operation.name} "
+                "is not implemented; no gradient can flow through it. Fix: detach() that operand"
+            )
 
 
 def _by_decomposition(

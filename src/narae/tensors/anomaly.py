@@ -53,10 +53,11 @@ class detect_anomaly:
     def __init__(self, check_nan: bool = True) -> None:
         self.check_nan = check_nan
         self._before: list[tuple[bool, bool, str]] = []
+        self._found = ""
 
     @property
     def first(self) -> str:
-        return modes.first_anomaly
+        return modes.first_anomaly if self._before else self._found
 
     def __enter__(self) -> "detect_anomaly":
         self._before.append((modes.anomaly, modes.check_nan, modes.first_anomaly))
@@ -64,7 +65,7 @@ class detect_anomaly:
         return self
 
     def __exit__(self, *_: Any) -> None:
-        self._first = modes.first_anomaly
+        self._found = modes.first_anomaly
         modes.anomaly, modes.check_nan, modes.first_anomaly = self._before.pop()
 
 
@@ -89,7 +90,7 @@ def is_anomaly_enabled() -> bool:
 
 def note_place(node: TapeNode, results: Sequence[Tensor] = ()) -> None:
     """Remember where a node was made, and whether it made the first NaN or infinity."""
-    node.line = Place(user_line(2), _layer())
+    node.line = Place(user_line(2), modes.module_path)
     if not modes.check_nan or modes.first_anomaly:
         return
     for result in results:
@@ -97,19 +98,6 @@ def note_place(node: TapeNode, results: Sequence[Tensor] = ()) -> None:
         if kind:
             modes.first_anomaly = f"the first {kind} was made by {node.name} at {node.line}"
             return
-
-
-def _layer() -> str:
-    """The innermost module that is running, such as "features.3 (Linear)"."""
-    running = modes.__dict__.get("module_path")
-    if not running:
-        return ""
-    outer, inner = running[0], running[-1]
-    kind = type(inner).__name__
-    for path, module in outer.named_modules():
-        if module is inner and path:
-            return f"{path} ({kind})"
-    return kind
 
 
 def check_backward(node: TapeNode, grads: Sequence[Any]) -> None:

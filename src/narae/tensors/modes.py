@@ -19,6 +19,7 @@ class Modes(threading.local):
     anomaly: bool = False
     check_nan: bool = True
     first_anomaly: str = ""
+    module_path: str = ""  # of the layer that runs, while anomaly mode is on
     trace: "Trace | None" = None
 
 
@@ -50,7 +51,7 @@ class _Switch:
         return inside  # type: ignore[return-value]
 
 
-class no_grad(_Switch):  # noqa: N801  (PyTorch's name)
+class no_grad(_Switch):
     """Record nothing for gradients inside.
 
     >>> import narae
@@ -69,21 +70,21 @@ class no_grad(_Switch):  # noqa: N801  (PyTorch's name)
         super().__init__(grad=False)
 
 
-class enable_grad(_Switch):  # noqa: N801
+class enable_grad(_Switch):
     """Record for gradients inside, even within `no_grad`."""
 
     def __init__(self) -> None:
         super().__init__(grad=True)
 
 
-class inference_mode(_Switch):  # noqa: N801
+class inference_mode(_Switch):
     """Like `no_grad`, and what is made inside can never need a gradient."""
 
     def __init__(self, mode: bool = True) -> None:
         super().__init__(grad=not mode, inference=mode)
 
 
-class set_grad_enabled(_Switch):  # noqa: N801
+class set_grad_enabled(_Switch):
     """Switch recording on or off: at once when called, until the end when used with `with`."""
 
     def __init__(self, mode: bool) -> None:
