@@ -157,16 +157,23 @@ def test_what_a_user_writes_into_a_group():
         assert step.traces <= traces
 
 
-def test_a_parameter_that_joins_later():
-    """Its step count is its own."""
-    eager, mixed = pair("Adam", {})
+@pytest.mark.parametrize("name", ["Adam", "SGD"])
+@pytest.mark.parametrize("only_b", [0, 2])
+def test_a_parameter_that_joins_later(name, only_b):
+    """In one group, each parameter has a step count of its own."""
+    options = {"momentum": 0.9, "dampening": 0.5} if name == "SGD" else {}
+
+    def make(training):
+        return getattr(optim, name)([training.w, training.b], lr=0.05, **options)
+
+    eager, mixed = Training(make), Training(make)
     step = narae.compile(mixed.step)
     for number, x in enumerate(eager.x):
-        if number in (2, 5):
+        if number in (only_b, 5):
             for training in (eager, mixed):  # only b, and only w, learn in these steps
                 training.optimizer.zero_grad()
-                w = training.w.detach() if number == 2 else training.w
-                b = training.b if number == 2 else training.b.detach()
+                w = training.w if number == 5 else training.w.detach()
+                b = training.b.detach() if number == 5 else training.b
                 ((x @ w + b) ** 2).mean().backward()
                 training.optimizer.step()
         eager.step(x)

@@ -110,7 +110,6 @@ class UpdateRule(Optimizer):
         numbers = self.advance(group, host)
         for p in params:
             self._store_host(p, host)
-        self._watch.note_update()
         return numbers
 
     # --- cohorts ---------------------------------------------------------------------------

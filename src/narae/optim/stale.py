@@ -60,10 +60,6 @@ class Watch:
                 self._step_in_vain(mine)
         self._looked_at = self.updated_at = now
 
-    def note_update(self) -> None:
-        """Parameters are updated now; a compiled step does that without `step()`."""
-        self.updated_at = received.count()
-
     def params(self) -> list[Tensor]:
         """The parameters of the optimizer; none when it is gone."""
         optimizer = self._optimizer()
