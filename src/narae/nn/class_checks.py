@@ -1,7 +1,7 @@
 """What losses of class scores check: labels, probabilities, smoothing."""
 
 from narae.base.dtypes import INT64, is_floating, uint8
-from narae.base.errors import DTypeError, ShapeError, explain
+from narae.base.errors import ConfigError, DTypeError, ShapeError, explain
 from narae.tensors import Tensor
 
 from .loss_checks import check_floating, check_tensors
@@ -35,7 +35,7 @@ def class_count(what: str, input: Tensor, target: Tensor) -> int:
 
 def refuse_smoothing(label_smoothing: float) -> None:
     """Say what label_smoothing may be."""
-    raise ShapeError(
+    raise ConfigError(
         "[cross_entropy] label_smoothing must be between 0.0 and 1.0. Got: "
         f"{label_smoothing}. Fix: 0.1 is common"
     )

@@ -8,7 +8,8 @@ import math
 from typing import Any
 
 from narae import primitives as p
-from narae.base.errors import DTypeError, NotSupportedError, ShapeError, explain
+from narae.base.dtypes import default_dtype, is_floating
+from narae.base.errors import ConfigError, DTypeError, NotSupportedError, ShapeError, explain
 from narae.base.notices import warn_user
 from narae.base.shapes import broadcast_shapes
 from narae.primitives.elementwise import add, detach, div, minimum, mul
@@ -92,7 +93,7 @@ def smooth_l1_loss(
     Source: Girshick 2015, Fast R-CNN, equation 3.
     """
     if beta < 0:
-        raise ValueError(
+        raise ConfigError(
             f"smooth_l1_loss does not support negative values for beta: beta is {beta}"
         )
     if beta == 0:
@@ -114,7 +115,7 @@ def huber_loss(
     the number of elements, as PyTorch does here.
     """
     if delta <= 0:
-        raise ValueError(
+        raise ConfigError(
             f"huber_loss does not support non-positive values for delta: delta is {delta}"
         )
     if weight is None:
@@ -370,15 +371,18 @@ def soft_margin_loss(
 ) -> Tensor:
     """log(1 + e^(-y x)) for targets y of -1 or 1."""
     reduction = chosen_reduction(reduction, size_average, reduce)
+    check_tensors("soft_margin_loss", input=input, target=target)
+    check_floating("soft_margin_loss", input)
     x, y = _broadcast("soft_margin_loss", input, target)
     return apply(p.soft_margin_loss, x, y, reduction=reduction)
 
 
 def _broadcast(what: str, *tensors: Tensor) -> list[Tensor]:
-    """The tensors in one dtype and one shape."""
+    """The tensors in one floating point dtype and one shape."""
     check_tensors(what, **{f"argument {place}": x for place, x in enumerate(tensors)})
     found = promoted(*tensors)
-    check_floating(what, found[0])
+    if not is_floating(_dtype(found[0])):
+        found = [converted(x, default_dtype()) for x in found]
     shape = broadcast_shapes(*(x._value.shape for x in found), what=what)
     return [broadcast_to(x, shape) for x in found]
 
@@ -685,6 +689,7 @@ def multi_margin_loss(
     if p not in (1, 2):
         raise ValueError(f"only p == 1 and p == 2 supported: p is {p}")
     what = "multi_margin_loss"
+    input, target = _rows_of_scores(input, target)
     weight = class_weight(what, weight, input, class_count(what, input, target))
     check_labels(what, input, target)
     no_gradient("multi_margin_loss", "weight", weight)
@@ -692,7 +697,17 @@ def multi_margin_loss(
     return apply(_multi_margin, input, target, weight, reduction=reduction, **attrs)
 
 
-_multi_margin = p.multi_margin_loss
+def _rows_of_scores(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """One score is one class; one label of one sample may have a dimension or not."""
+    check_tensors("multi_margin_loss", input=input, target=target)
+    if input._value.ndim == 0:
+        input = apply(_unsqueeze, input, dim=0)
+    if input._value.ndim == 1 and target._value.shape == (1,):
+        target = apply(_reshape, target, shape=())
+    return input, target
+
+
+_multi_margin, _unsqueeze = p.multi_margin_loss, p.unsqueeze
 
 
 def multilabel_margin_loss(
@@ -719,6 +734,8 @@ def multilabel_margin_loss(
             explain("multilabel_margin_loss", f"target is {target.dtype}", "classes are int64")
         )
     _check_equal_sizes("multilabel_margin_loss", input, target)
+    if input._value.ndim == 0:
+        input, target = apply(_unsqueeze, input, dim=0), apply(_unsqueeze, target, dim=0)
     return apply(p.multilabel_margin_loss, input, target, reduction=reduction)
 
 

@@ -49,6 +49,7 @@ from .class_losses import (
     cross_entropy_soft,
     nll_loss,
     nll_loss_2d,
+    nll_loss_grad,
 )
 from .composite import Composite
 from .contractions import conv, conv_grad_w, conv_grad_x, matmul, transpose_last

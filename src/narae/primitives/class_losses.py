@@ -105,11 +105,21 @@ def _nll(x: Any, target: Any, weight: Any, *, reduction: str, ignore_index: int)
 
 
 def _nll_grad(
-    grad: Any, x: Any, target: Any, weight: Any, reduction: str, ignore_index: int
+    grad: Any, x: Any, target: Any, weight: Any, *, reduction: str, ignore_index: int
 ) -> Any:
     labels = _Labels(x, target, weight, ignore_index)
     share = mul(labels.weights, labels.grad(grad, reduction))
     return labels.placed(x, neg(share))
+
+
+nll_loss_grad = Composite(
+    "nll_loss_grad",
+    "grad x target weight",
+    "the gradient of nll_loss: -weight[target] at the target; x gives the shape",
+    _nll_grad,
+    by_decomposition=True,
+    grad_name="NllLossBackwardBackward0",
+)
 
 
 def _nll_record(name: str, grad_name: str) -> Composite:
@@ -119,7 +129,7 @@ def _nll_record(name: str, grad_name: str) -> Composite:
         "-weight[target] * x[target], 0 where the target is ignore_index",
         _nll,
         saves="x target weight",
-        grads=(_nll_grad, None, None),
+        grads=(nll_loss_grad, None, None),
         grad_name=grad_name,
     )
 

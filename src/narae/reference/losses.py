@@ -184,6 +184,19 @@ def nll_loss(x: Array, target: Array, weight: Array, *, reduction: str, ignore_i
     return _labels_reduced(_masked(_picked_loss(x, labels), labels), labels, reduction)
 
 
+def nll_loss_grad(
+    grad: Array, x: Array, target: Array, weight: Array, *, reduction: str, ignore_index: int
+) -> Array:
+    """-weight[target] at the target, 0 elsewhere."""
+    labels = _Labels(target, x.shape[min(1, x.ndim - 1)], weight, ignore_index, "nll_loss")
+    share = grad
+    if reduction == "mean":
+        share = _divided(grad, labels.total(x.dtype))
+    out = np.zeros(x.shape, x.dtype)
+    out[_picker(x, labels.index)] = -share if labels.weights is None else -share * labels.weights
+    return out
+
+
 def cross_entropy(
     x: Array,
     target: Array,
@@ -266,6 +279,7 @@ LOWERINGS: dict[Any, Any] = {
     p.binary_cross_entropy_with_logits: binary_cross_entropy_with_logits,
     p.nll_loss: nll_loss,
     p.nll_loss_2d: nll_loss,
+    p.nll_loss_grad: nll_loss_grad,
     p.cross_entropy: cross_entropy,
     p.cross_entropy_2d: cross_entropy,
     p.cross_entropy_grad: cross_entropy_grad,
