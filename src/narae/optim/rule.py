@@ -228,7 +228,7 @@ def regularized(
     if group.get("weight_decay", 0) == 0:
         return grad
     if group.get("decoupled_weight_decay", False):
-        p.mul_(shrink)  # type: ignore[attr-defined]
+        p.mul_(shrink)
         return grad
     return grad + weight_decay * p
 

@@ -162,7 +162,7 @@ def check_optimizer(optimizer: Any) -> Optimizer:
 
 def copied(value: Any) -> Any:
     """A number that later writes do not change."""
-    return value.clone() if isinstance(value, Tensor) else value  # type: ignore[attr-defined]
+    return value.clone() if isinstance(value, Tensor) else value
 
 
 def values_of(optimizer: Optimizer, key: str) -> list[Any]:
