@@ -90,10 +90,11 @@ def _pow_grad_x(grad: Any, x: Any, y: Any, out: Any) -> Any:
 
 
 def _pow_grad_y(grad: Any, x: Any, y: Any, out: Any) -> Any:
-    logarithm = math.log(x) if is_number(x) and x > 0 else log(x) if not is_number(x) else math.nan
     if is_number(x):
-        return mul(grad, 0) if x == 0 else mul(mul(grad, out), logarithm)
-    grad_y = mul(mul(grad, out), logarithm)
+        if x == 0:
+            return where(le(0, y), 0.0, mul(mul(grad, out), -math.inf))
+        return mul(mul(grad, out), math.log(x) if x > 0 else math.nan)
+    grad_y = mul(mul(grad, out), log(x))
     return where(and_(eq(x, 0), le(0, y)), 0.0, grad_y)
 
 

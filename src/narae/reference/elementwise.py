@@ -23,24 +23,29 @@ def sigmoid(x: Array) -> Array:
     return np.reciprocal(1 + np.exp(-x))
 
 
+def sign(x: Array) -> Array:
+    """-1, 0 or 1; 0 for NaN, as in PyTorch."""
+    return np.subtract(np.greater(x, 0), np.less(x, 0), dtype=x.dtype)
+
+
 def power(x: Array, y: Array) -> Array:
     """x ** y; squares are products, and integers to negative powers are rounded toward zero."""
     if isinstance(y, (int, float)) and y == 2:
         return np.multiply(x, x)
-    array = y if isinstance(x, (int, float)) else x
-    if array.dtype.kind in "iu":
-        return _integer_power(x, y)
+    dtype = (y if isinstance(x, (int, float)) else x).dtype
+    if dtype.kind in "iu":
+        return _integer_power(np.asarray(x, dtype), np.asarray(y, dtype))
     return np.power(x, y)
 
 
 def _integer_power(x: Array, y: Array) -> Array:
     """1 and -1 have whole reciprocals; all others round to 0."""
     negative = np.less(y, 0)
-    out = np.power(x, np.where(negative, 0, y).astype(np.asarray(y).dtype, copy=False))
     if not negative.any():
-        return out
+        return np.power(x, y)
+    out = np.power(x, np.where(negative, 0, y))
     sign = np.where(np.bitwise_and(y, 1) == 0, np.abs(x), x)
-    return np.where(negative, np.where(np.abs(x) == 1, sign, 0), out).astype(out.dtype)
+    return np.where(negative, np.where(np.abs(x) == 1, sign, 0), out)
 
 
 def polygamma(x: Array, *, order: int) -> Array:
@@ -66,7 +71,7 @@ def detach(x: Array) -> Array:
 UNARY: dict[p.Primitive, Callable[..., Array]] = {
     p.neg: np.negative,
     p.abs_: np.absolute,
-    p.sign: np.sign,
+    p.sign: sign,
     p.floor: np.floor,
     p.ceil: np.ceil,
     p.round_: np.rint,

@@ -8,6 +8,7 @@ from narae import primitives as p
 from narae.base.dtypes import FLOAT64, category, is_floating, result_type
 from narae.base.errors import DTypeError, ShapeError, explain
 
+from .creation import constant
 from .eager import apply, as_operand, binary, converted, no_number
 from .methods import in_place
 from .operands import (
@@ -139,7 +140,7 @@ def _rounded_quotient(input: Any, other: Any, rounding_mode: str) -> Tensor:
             f"'{rounding_mode}'"
         )
     first, second = common("div", input, other)
-    check_divisor(first, second)
+    check_divisor(first, second, "div_" + rounding_mode)
     if rounding_mode == "floor":
         return apply(p.floor_divide, first, second)  # type: ignore[no-any-return]
     if _is_floating(first) or _is_floating(second):
@@ -152,14 +153,16 @@ def _is_floating(x: Any) -> bool:
     return isinstance(x, float) or (isinstance(x, Tensor) and is_floating(x._value.dtype))
 
 
-def check_divisor(first: Any, second: Any) -> None:
-    """Refuse to divide integers by zero.
+def check_divisor(first: Any, second: Any, name: str) -> None:
+    """Refuse to divide integers by zero, and to divide bools.
 
     Raises:
         RuntimeError: "ZeroDivisionError", as PyTorch says.
     """
     if _is_floating(first) or _is_floating(second):
         return
+    if _is_bool(first) and _is_bool(second):
+        raise DTypeError(f"\"{name}\" not implemented for 'Bool'. Fix: convert with .int()")
     divisor = numbers(second)
     if divisor is not None and np.any(np.equal(divisor, 0)) and np.size(numbers(first)) != 0:
         raise IntegerDivisionError(
@@ -185,7 +188,7 @@ def remainder(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
     """input - other * floor(input / other): the sign of `other`, as Python's `%`."""
     require_tensors("remainder", input, other, True, True)
     first, second = common("remainder", input, other)
-    check_divisor(first, second)
+    check_divisor(first, second, "remainder")
     return deliver(apply(p.remainder, first, second), out, "remainder")
 
 
@@ -193,7 +196,7 @@ def fmod(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
     """input - other * trunc(input / other): the sign of `input`, as C's `fmod`."""
     require_tensors("fmod", input, other, False, True)
     first, second = common("fmod", input, other)
-    check_divisor(first, second)
+    check_divisor(first, second, "fmod")
     return deliver(apply(p.fmod, first, second), out, "fmod")
 
 
@@ -204,13 +207,27 @@ def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tensor:
         RuntimeError: an integer tensor is raised to a negative whole number.
     """
     require_tensors("pow", input, exponent, True, True)
-    if isinstance(exponent, int) and exponent < 0 and isinstance(input, Tensor):
-        if not is_floating(input._value.dtype):
-            raise DTypeError(
-                "Integers to negative integer powers are not allowed. Fix: convert to float first"
-            )
+    if isinstance(exponent, bool) and _is_bool(input):
+        return deliver(apply(p.or_, input, not exponent), out, "pow")
+    if not isinstance(exponent, float) and not _is_floating(input):
+        _check_whole_power(input, exponent)
     result = _pow(input, exponent)
     return result if out is None else deliver(result, out, "pow")
+
+
+def _check_whole_power(base: Any, exponent: Any) -> None:
+    """Refuse powers of integers that are no integers of the same dtype, and powers of bools."""
+    if _is_bool(base) and _is_bool(exponent):
+        raise DTypeError("\"pow\" not implemented for 'Bool'. Fix: convert with .int()")
+    if isinstance(exponent, (Tensor, bool)):
+        return
+    if exponent < 0:
+        raise DTypeError(
+            "Integers to negative integer powers are not allowed. Fix: convert to float first"
+        )
+    dtype = base._value.dtype
+    if dtype.kind in "iu" and exponent > np.iinfo(dtype).max:
+        raise DTypeError(f"value cannot be converted to type {dtype} without overflow: {exponent}")
 
 
 def float_power(input: Any, exponent: Any) -> Tensor:
@@ -236,14 +253,20 @@ true_divide, subtract, multiply, divide, arctan2 = div, sub, mul, div, atan2
 
 
 def _of_two(
-    operation: Any, text: str, floating: bool = False, number_first: bool = False,
+    operation: Any,
+    text: str,
+    floating: bool = False,
+    number_first: bool = False,
     number_second: bool = False,
-) -> Any:  # fmt: skip
+    only_floats: bool = False,
+) -> Any:
     """A function of two operands in their common dtype; one of them may be a number if said."""
 
     def function(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
         require_tensors(operation.name, input, other, number_first, number_second)
         operands = common(operation.name, input, other, floating=floating)
+        if only_floats and not _is_floating(operands[0]):
+            raise refuse_dtype(operation.name, operands[0], "it needs floating point numbers")
         if operation.kind == "composite":
             dtype = next(x._value.dtype for x in operands if isinstance(x, Tensor))
             operands = [no_number(x, dtype) for x in operands]
@@ -258,9 +281,11 @@ maximum = _of_two(p.maximum, "The larger of two, element by element; NaN wins.")
 minimum = _of_two(p.minimum, "The smaller of two, element by element; NaN wins.")
 fmax = _of_two(p.fmax, "The larger of two; a number wins over NaN.")
 fmin = _of_two(p.fmin, "The smaller of two; a number wins over NaN.")
-hypot = _of_two(p.hypot, "sqrt(input ** 2 + other ** 2).", floating=True)
-logaddexp = _of_two(p.logaddexp, "log(exp(input) + exp(other)), without overflow.", floating=True)
-logaddexp2 = _of_two(p.logaddexp2, "log2(2 ** input + 2 ** other).", floating=True)
+hypot = _of_two(p.hypot, "sqrt(input ** 2 + other ** 2).", only_floats=True)
+logaddexp = _of_two(
+    p.logaddexp, "log(exp(input) + exp(other)), without overflow.", only_floats=True
+)
+logaddexp2 = _of_two(p.logaddexp2, "log2(2 ** input + 2 ** other).", only_floats=True)
 copysign = _of_two(
     p.copysign, "The size of input with the sign of other.", floating=True, number_second=True
 )
@@ -414,9 +439,10 @@ def ldexp(input: Tensor, other: Tensor) -> Tensor:
 
 def gcd(input: Tensor, other: Tensor) -> Tensor:
     """The greatest common divisor of integers."""
-    from .creation import constant
-
+    require_tensors("gcd", input, other, False, False)
     first, second = common("gcd", input, other)
+    if _is_floating(first):
+        raise refuse_dtype("gcd", first, "it needs integers")
     return constant(np.gcd(first._array, second._array))
 
 

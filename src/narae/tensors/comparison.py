@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from narae import primitives as p
-from narae.base.dtypes import BOOL, INT64, is_floating
+from narae.base.dtypes import BOOL, is_floating
 from narae.base.errors import DTypeError, explain
 
 from .creation import constant
@@ -22,23 +22,12 @@ def _comparison(operation: Any, name: str, text: str, swap: bool = False) -> Any
     def function(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
         if not isinstance(input, Tensor):
             require_tensors(name, input, other, False, True)
-        if isinstance(other, int):
-            input = _wide_enough(input, other)
         result = run(other, input) if swap else run(input, other)
         return result if out is None else deliver(result, out, name)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = text
     return function
-
-
-def _wide_enough(x: Any, number: int) -> Any:
-    """An integer tensor in a dtype that holds the number it is compared with."""
-    if isinstance(x, Tensor) and x._value.dtype.kind in "iu":
-        limits = np.iinfo(x._value.dtype)
-        if not limits.min <= number <= limits.max:
-            return converted(x, INT64)
-    return x
 
 
 eq = _comparison(p.eq, "eq", "input == other, element by element.")
@@ -186,6 +175,8 @@ def _bits(operation: Any, name: str, text: str) -> Any:
                     explain(name, f'"{name}_cpu" not implemented for floating point operands',
                             "bits belong to integers and bools")
                 )  # fmt: skip
+        if "shift" in name and (first if isinstance(first, Tensor) else second)._value.dtype == BOOL:
+            raise DTypeError(f"\"{name}\" not implemented for 'Bool'. Fix: convert with .int()")
         return deliver(binary_promoted(operation, first, second), out, name)
 
     function.__name__ = function.__qualname__ = name

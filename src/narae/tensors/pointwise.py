@@ -190,6 +190,7 @@ def signbit(input: Tensor) -> Tensor:
 
 def heaviside(input: Tensor, values: Tensor) -> Tensor:
     """0 below zero, `values` at zero, 1 above."""
+    require_tensor(input, "heaviside")
     if not isinstance(values, Tensor):
         raise TypeError(
             f"heaviside(): argument 'values' (position 2) must be Tensor, not "
@@ -236,18 +237,10 @@ def frac(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 # --- operators -------------------------------------------------------------------------------
 
 
-def _round_operator(self: Tensor, digits: int = 0) -> Tensor:
-    return round(self, decimals=digits or 0)
-
-
 OPERATORS = {
     "__neg__": neg,
     "__pos__": positive,
     "__abs__": abs,
-    "__round__": _round_operator,
-    "__floor__": floor,
-    "__ceil__": ceil,
-    "__trunc__": trunc,
     "polygamma": _polygamma_method,
     "polygamma_": _polygamma_in_place,
 }
