@@ -13,11 +13,10 @@ torch = pytest.importorskip("torch")
 from hypothesis import assume, given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
-from tests.parity.layer_checks import as_numpy, assert_same, check_call, to_narae  # noqa: E402
-
 import narae  # noqa: E402
 from narae import nn  # noqa: E402
 from narae.nn import functional as F  # noqa: E402
+from tests.parity.layer_checks import as_numpy, assert_same, check_call, to_narae  # noqa: E402
 
 TF = torch.nn.functional
 FEW = settings(max_examples=60)
@@ -124,8 +123,16 @@ def test_convolution_refuses_mixed_dtypes():
         F.conv2d(narae.zeros(1, 1, 3, 3, dtype=narae.float64), narae.zeros(1, 1, 3, 3))
 
 
-@pytest.mark.parametrize("options", [{"groups": 2}, {"padding": "same", "stride": 2},
-                                     {"padding_mode": "x"}, {"padding": "x"}, {"groups": 0}])  # fmt: skip
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"groups": 2},
+        {"groups": 0},
+        {"padding": "same", "stride": 2},
+        {"padding": "x"},
+        {"padding_mode": "x"},
+    ],
+)
 def test_convolution_layers_refuse(options):
     for lib in (narae, torch):
         with pytest.raises(ValueError):
@@ -610,9 +617,7 @@ def test_clipping_norms(norm_type, max_norm):
 
 
 def test_clipping_values():
-    assert_same(
-        clipped(narae, "clip_grad_value_", 0.3), clipped(torch, "clip_grad_value_", 0.3)
-    )
+    assert_same(clipped(narae, "clip_grad_value_", 0.3), clipped(torch, "clip_grad_value_", 0.3))
 
 
 def test_clipping_nonfinite():

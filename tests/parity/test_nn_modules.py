@@ -28,11 +28,7 @@ from narae import nn  # noqa: E402
 
 # Layers of other files: losses and recurrent layers have tests of their own.
 OTHERS = ("Loss", "RNN", "GRU", "LSTM", "Transformer", "Attention", "Lazy", "Fractional")
-LAYERS = {
-    info.name: info
-    for info in module_db
-    if not any(word in info.name for word in OTHERS)
-}
+LAYERS = {info.name: info for info in module_db if not any(word in info.name for word in OTHERS)}
 TOLERANCE = {torch.float32: 5e-5, torch.float64: 1e-9}
 
 

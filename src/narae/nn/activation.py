@@ -217,7 +217,7 @@ class GLU(_Activation):
 class Hardtanh(_Activation):
     """min(max(x, min_val), max_val)."""
 
-    shown = ("min_val", "max_val")
+    shown: tuple[str, ...] = ("min_val", "max_val")
 
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
         super().__init__()
@@ -234,7 +234,7 @@ class Hardtanh(_Activation):
 class ReLU6(Hardtanh):
     """min(max(x, 0), 6)."""
 
-    shown = ()
+    shown: tuple[str, ...] = ()
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__(0.0, 6.0, inplace)

@@ -135,12 +135,12 @@ class ModuleList(_Numbered):
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
-            return type(self)(list(self._modules.values())[index])
+            return type(self)(list(self)[index])
         return self._modules[self._name_at(index)]
 
     def insert(self, index: int, module: Module) -> None:
         """Add a module before position `index`."""
-        modules = list(self._modules.values())
+        modules: list[Any] = list(self._modules.values())
         modules.insert(index, module)
         self._renumber(modules)
 

@@ -152,11 +152,11 @@ class _Forward(_Convolution):
         if self.padding == "same":
             pairs = same_padding(self.kernel_size, self.dilation)
         else:
-            pairs = tuple((size, size) for size in self.padding)
+            pairs = tuple((size, size) for size in repeated(self.padding, self.dims))
         return tuple(size for pair in reversed(pairs) for size in pair)
 
     def forward(self, input: Tensor) -> Tensor:
-        padding = self.padding
+        padding: Any = self.padding
         if self.padding_mode != "zeros":
             input, padding = pad(input, self._copied_padding(), self.padding_mode), 0
         return type(self).function(
@@ -266,10 +266,11 @@ class _Transposed(_Convolution):
                 f"output_size must have {self.dims} or {input.ndim} elements (got {len(wanted)})"
             )
         wanted = wanted[-self.dims :]
+        sizes = repeated(self.padding, self.dims)
         least = tuple(
             (size - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1
             for size, kernel, stride, padding, dilation in zip(
-                space, self.kernel_size, self.stride, self.padding, self.dilation, strict=True
+                space, self.kernel_size, self.stride, sizes, self.dilation, strict=True
             )
         )
         most = tuple(size + stride - 1 for size, stride in zip(least, self.stride, strict=True))

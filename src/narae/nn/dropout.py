@@ -119,7 +119,7 @@ def _alpha(input: Any, p: float, training: bool, inplace: bool, shape: Any, name
     if not training or p == 0 or input.numel() == 0:
         return input
     scale = 0.0 if p == 1 else 1 / math.sqrt((SELU_FLOOR**2 * p + 1) * (1 - p))
-    keep = _kept(shape, p).to(input.dtype)  # type: ignore[attr-defined]
+    keep = _kept(shape, p).to(input.dtype)
     floor = SELU_FLOOR * scale
     shift = (keep - 1) * floor + floor * p
     return _finished(lambda x: x * (keep * scale) + shift, input, inplace, name)

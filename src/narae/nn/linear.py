@@ -30,8 +30,8 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if w.ndim == 1 or x.ndim == 0 or x.shape[-1] != w.shape[-1] or x.dtype != w.dtype:
         return _unusual_linear(input, weight, bias)
     if bias is None:
-        return apply(p.linear_without_bias, input, weight)  # type: ignore[no-any-return]
-    return apply(p.linear, input, weight, bias)  # type: ignore[no-any-return]
+        return apply(p.linear_without_bias, input, weight)
+    return apply(p.linear, input, weight, bias)
 
 
 def _unusual_linear(x: Any, w: Any, b: Any) -> Any:
@@ -88,8 +88,8 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
                 "leading sizes of the inputs must be equal, their last sizes those of the weight",
             )
         )
-    rows1 = x1.reshape(-1, w.shape[1])  # type: ignore[attr-defined]  # (rows, in1)
-    rows2 = x2.reshape(-1, w.shape[2])  # type: ignore[attr-defined]  # (rows, in2)
+    rows1 = x1.reshape(-1, w.shape[1])  # (rows, in1)
+    rows2 = x2.reshape(-1, w.shape[2])  # (rows, in2)
     # (rows, in1) @ (out, in1, in2) -> (out, rows, in2), times x2, summed over in2
     out = ((rows1 @ w) * rows2).sum(-1).t().reshape(*x1.shape[:-1], w.shape[0])
     return out if bias is None else out + bias

@@ -92,7 +92,7 @@ class Module:
                 f"cannot assign {what} before Module.__init__() call. Fix: call "
                 "super().__init__() first"
             )
-        return registry  # type: ignore[no-any-return]
+        return registry
 
     def _check_name(self, name: Any, kind: str, what: str) -> None:
         if not isinstance(name, str):
@@ -313,7 +313,7 @@ class Module:
             module = getattr(module, name)
             if not isinstance(module, Module):
                 raise AttributeError(f"`{name}` is not an nn.Module")
-        return module  # type: ignore[no-any-return]
+        return module
 
     def set_submodule(self, target: str, module: "Module") -> None:
         """Put another module at a path."""
@@ -517,7 +517,7 @@ class Module:
         destination = given.get("destination", destination)
         if destination is None:
             destination = OrderedDict()
-            destination._metadata = OrderedDict()  # type: ignore[attr-defined]
+            destination._metadata = OrderedDict()
         prefix, keep_vars = given.get("prefix", prefix), given.get("keep_vars", keep_vars)
         return state.save(self, destination, prefix, keep_vars)
 
@@ -583,7 +583,7 @@ def _differs(before: Any, after: Any) -> bool:
 def _cast(x: Tensor, dtype: DType) -> Tensor:
     if x.dtype is dtype:
         return x
-    return apply(cast, x.detach(), dtype=as_numpy(dtype))  # type: ignore[no-any-return]
+    return apply(cast, x.detach(), dtype=as_numpy(dtype))
 
 
 def _replace(tensor: Tensor, value: Any) -> None:

@@ -42,14 +42,15 @@ def _check_eps(what: str, eps: float, training: bool) -> None:
         raise ConfigError(f"{what} eps must be non-negative, but got {eps}")
 
 
-def move_average(running: Any, new: Tensor, momentum: Any, scale: float) -> None:
+def move_average(running: Any, new: Any, momentum: Any, scale: float) -> None:
     """running = (1 - momentum) * running + momentum * scale * new, in place."""
     if running is None:
         return
     with no_grad():
         new = new.detach()
         if isinstance(momentum, Tensor):
-            updated = running * (1 - momentum) + new * (momentum * scale)
+            share: Any = momentum
+            updated = running * (1 - share) + new * (share * scale)
         else:
             updated = apply(p.moving_average, running, new, momentum=momentum, scale=scale)
         check_writable(running, "batch_norm")
@@ -136,8 +137,8 @@ def instance_norm(
     out = out.reshape(x.shape)
     column = (channels, *(1,) * len(space))
     if weight is not None:
-        out = out * weight.reshape(column)  # type: ignore[attr-defined]
-    return out if bias is None else out + bias.reshape(column)  # type: ignore[attr-defined]
+        out = out * weight.reshape(column)
+    return out if bias is None else out + bias.reshape(column)
 
 
 def _check_normalized(what: str, x: Any, wanted: tuple[int, ...], **vectors: Any) -> None:

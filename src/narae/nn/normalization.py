@@ -4,7 +4,8 @@ from typing import Any
 
 from narae.base.errors import ConfigError, ShapeError
 from narae.base.notices import warn_user
-from narae.tensors import Parameter, Tensor, empty, ones, tensor, zeros
+from narae.tensors import Parameter, Tensor, empty, ones, zeros
+from narae.tensors.creation import tensor
 
 from . import init, norm
 from .module import Module
@@ -176,7 +177,7 @@ class _InstanceNorm(_BatchNorm):
     def forward(self, input: Tensor) -> Tensor:
         self._check_input(input)
         single = input.ndim == self.ranks[0]
-        x: Any = input.unsqueeze(0) if single else input  # type: ignore[attr-defined]
+        x: Any = input.unsqueeze(0) if single else input
         self._check_channels(x, 0 if single else 1)
         out: Any = norm.instance_norm(
             x,

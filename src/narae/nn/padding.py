@@ -56,11 +56,11 @@ def _constant(x: Any, pairs: list[tuple[int, int]], value: float) -> Any:
             if length < 0:
                 raise ShapeError(f"[pad] size {x.shape[dim]} cannot shrink by {low} and {high}")
             x = x.narrow(dim, -min(low, 0), length)
-    low = tuple(max(first, 0) for first, _ in both)
-    high = tuple(max(last, 0) for _, last in both)
-    if not any((*low, *high)):
+    before = tuple(max(low, 0) for low, _ in both)
+    after = tuple(max(high, 0) for _, high in both)
+    if not any((*before, *after)):
         return x.clone()
-    return apply(p.pad, x, low=low, high=high, value=value)
+    return apply(p.pad, x, low=before, high=after, value=value)
 
 
 def _copied(x: Any, pairs: list[tuple[int, int]], mode: str) -> Any:

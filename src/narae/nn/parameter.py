@@ -21,7 +21,7 @@ class Buffer(metaclass=_IsBuffer):
     """
 
     def __new__(cls, data: Tensor | None = None, *, persistent: bool = True) -> Any:
-        buffer: Any = (Tensor() if data is None else data).detach()  # type: ignore[attr-defined]
+        buffer: Any = (Tensor() if data is None else data).detach()
         buffer.__dict__.update(_is_buffer=True, persistent=persistent)
         return buffer
 

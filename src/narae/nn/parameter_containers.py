@@ -160,7 +160,7 @@ class ParameterDict(Module):
 
 def _repr(container: Module) -> str:
     """Entries on lines of their own, however few."""
-    lines = container.extra_repr().split("\n") if len(container) else []  # type: ignore[arg-type]
+    lines = container.extra_repr().split("\n") if len(container) else []
     if not lines:
         return container._get_name() + "()"
     if len(lines) == 1:

@@ -55,8 +55,8 @@ class _Windows:
         self.dilation = repeated(dilation, dims, "dilation")
         self._check(what)
         self.out = tuple(
-            pooled_size(size, *numbers, ceil_mode)
-            for size, *numbers in zip(
+            pooled_size(size, kernel, stride, padding, dilation, ceil_mode)
+            for size, kernel, stride, padding, dilation in zip(
                 x.shape[2:], self.kernel, self.stride, self.sizes, self.dilation, strict=True
             )
         )

@@ -76,6 +76,8 @@ def embedding(
     """
     if sparse:
         raise NotSupportedError("[embedding] sparse=True: sparse gradients are out of scope")
+    if weight.ndim != 2:
+        raise ShapeError(f"[embedding] 'weight' must be 2-D, but is {tuple(weight.shape)}")
     _check_indices("embedding", input, weight.shape[0])
     padding = _padding_row(padding_idx, weight.shape[0])
     if max_norm is not None:

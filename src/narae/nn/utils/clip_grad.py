@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from narae.base.errors import GraphError, ShapeError
-from narae.tensors import Tensor, cat, no_grad, stack, tensor
+from narae.tensors import Tensor, cat, no_grad, stack
+from narae.tensors.creation import tensor
 
 
 def _listed(tensors: Any) -> list[Any]:
@@ -37,11 +38,11 @@ def get_total_norm(
 
 
 def clip_grads_with_norm_(
-    parameters: Any, max_norm: float, total_norm: Tensor, foreach: Any = None
+    parameters: Any, max_norm: float, total_norm: Any, foreach: Any = None
 ) -> None:
     """Scale gradients by max_norm / (total_norm + 1e-6), if that is less than 1."""
     with no_grad():
-        factor: Any = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)  # type: ignore[operator]
+        factor: Any = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
         for grad in _grads(parameters):
             grad.mul_(factor.to(grad.dtype))
 
