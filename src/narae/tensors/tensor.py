@@ -19,7 +19,7 @@ import numpy as np
 
 from narae.base import dtypes
 from narae.base.errors import GraphError, TraceError, explain
-from narae.base.places import user_line
+from narae.base.places import user_line, user_place
 from narae.base.shapes import Size
 from narae.ir import Value
 
@@ -305,7 +305,7 @@ class Tensor:
         if trace is not None:
             trace.log_cell(cell)
         cell[0] += 1
-        cell[1] = user_line(3)
+        cell[1] = user_place(3)
 
     def _log(self) -> None:
         """Let a trace remember the state of this tensor before it changes."""
