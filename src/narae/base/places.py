@@ -6,8 +6,8 @@ from types import CodeType, FrameType
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent)
 _TESTING = str(Path(_PACKAGE) / "testing")
-# Whether a code object belongs to Narae, remembered: the stack is walked at every write.
-_inside: dict[CodeType, bool] = {}
+# Whether a file belongs to Narae, remembered: the stack is walked at every write.
+_inside: dict[str, bool] = {}
 
 
 def is_package_file(filename: str) -> bool:
@@ -19,10 +19,10 @@ def user_frame(start: int = 1) -> FrameType | None:
     """The innermost frame whose code lies outside the package."""
     frame: FrameType | None = sys._getframe(start)
     while frame is not None:
-        code = frame.f_code
-        inside = _inside.get(code)
+        filename = frame.f_code.co_filename
+        inside = _inside.get(filename)
         if inside is None:
-            inside = _inside[code] = is_package_file(code.co_filename)
+            inside = _inside[filename] = is_package_file(filename)
         if not inside:
             break
         frame = frame.f_back
