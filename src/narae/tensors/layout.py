@@ -34,6 +34,16 @@ def strides_of(x: Tensor) -> Shape:
     return layout[1]
 
 
+def offset_of(x: Tensor) -> int:
+    """How many elements of its storage lie before a view whose base counts as contiguous."""
+    if x._view is None or not x._value.size:
+        return 0
+    from .views import positions
+
+    places = positions(tuple(x._view.base._value.shape), x._view.steps)
+    return int(places.reshape(-1)[0])
+
+
 def reshaped_strides(shape: Shape, strides: Shape, wanted: Shape) -> Shape | None:
     """The strides of a reshape that shares memory; None where it must copy.
 

@@ -13,7 +13,7 @@ from narae.base.errors import BoundsError, NotSupportedError, ShapeError, explai
 from narae.base.shapes import Shape, infer_reshape, normalize_dim
 
 from .eager import apply, ndarray
-from .layout import can_view, strides_of
+from .layout import can_view, offset_of, strides_of
 from .tensor import Tensor
 from .views import make_view
 
@@ -131,6 +131,8 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     """Split one dimension into several; one size may be -1."""
     shape = _shape(input)
+    if not shape:
+        raise BoundsError("[unflatten] Dimension specified as 0 but tensor has no dimensions")
     dim = normalize_dim(dim, len(shape), "unflatten")
     sizes = tuple(int(size) for size in sizes)
     if not sizes:
@@ -162,7 +164,11 @@ def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
         return make_view(input, p.squeeze_all, dim=gone)
     dims = (dim,) if isinstance(dim, int) else dim
     wanted = [normalize_dim(int(place), len(shape), "squeeze") for place in dims]
-    gone = tuple(sorted({place for place in wanted if shape and shape[place] == 1}))
+    if len(set(wanted)) != len(wanted):
+        raise ShapeError(
+            f"[squeeze] dims are {tuple(dims)}; a dim appears multiple times in the list of dims"
+        )
+    gone = tuple(sorted([place for place in wanted if shape and shape[place] == 1]))
     return make_view(input, p.squeeze, dim=gone)
 
 
@@ -259,6 +265,8 @@ def _reversed_dims(input: Tensor) -> Tensor:
 
 def _matrix_transpose(input: Tensor) -> Tensor:
     """The last two dimensions exchanged."""
+    if not _shape(input):
+        return input
     if len(_shape(input)) < 2:
         raise ShapeError(
             explain(
@@ -443,24 +451,46 @@ def as_strided(
         raise ShapeError(
             f"[as_strided] sizes {size}, strides {stride} and the offset must not be negative"
         )
-    value, offset = input._value, 0
-    if storage_offset is not None:
-        offset = storage_offset - _offset_in_base(input)
-    if offset < 0:
-        raise BoundsError(
-            f"[as_strided] storage_offset {storage_offset} lies before this view of its storage; "
-            "take as_strided of the whole tensor"
+    start = _offset_in_base(input)
+    offset = start if storage_offset is None else storage_offset
+    view = input._view
+    if view is not None and view.origin is view.base:
+        # Strides speak of the storage, which is that of the base.
+        return make_view(
+            _contiguous(view.base), p.as_strided, size=size, stride=stride, offset=offset
         )
-    if type(value) is not ndarray and not can_view(input, (int(value.size),)):
-        raise ShapeError("[as_strided] the tensor must be contiguous: call contiguous() first")
-    return make_view(input, p.as_strided, size=size, stride=stride, offset=offset)
+    if offset < start:
+        raise BoundsError(
+            f"[as_strided] storage_offset {storage_offset} lies before this detached view of its "
+            "storage; take as_strided of the whole tensor"
+        )
+    input = _contiguous(input)
+    return make_view(input, p.as_strided, size=size, stride=stride, offset=offset - start)
+
+
+def _contiguous(x: Tensor) -> Tensor:
+    """x itself, if its elements lie in memory in row-major order."""
+    value = x._value
+    contiguous = value.flags.c_contiguous if type(value) is ndarray else x._view is None
+    if not contiguous:
+        raise ShapeError(
+            explain(
+                "as_strided",
+                f"the tensor is {tuple(value.shape)} with strides {strides_of(x)}",
+                "its storage must be contiguous",
+                "call contiguous() first",
+            )
+        )
+    return x
 
 
 def _offset_in_base(x: Tensor) -> int:
-    """How many elements of its storage lie before a view."""
-    if x._view is None or type(x._value) is not ndarray:
+    """How many elements of its storage lie before a view; in a trace, found by its layout."""
+    if x._view is None:
         return 0
     base = x._view.base._value
+    if type(x._value) is not ndarray or type(base) is not ndarray:
+        return offset_of(x)
     distance = x._value.__array_interface__["data"][0] - base.__array_interface__["data"][0]
     return int(distance) // int(base.itemsize)
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from narae.base.errors import ShapeError, explain
+from narae.base.errors import BoundsError, ShapeError, explain
 from narae.base.shapes import normalize_dim
 
 from .movement import select, slice_dim
@@ -147,6 +147,8 @@ def unbind(input: Tensor, dim: int = 0) -> Tensors:
     >>> narae.tensor([[1, 2], [3, 4]]).unbind()
     (tensor([1, 2]), tensor([3, 4]))
     """
+    if not input._value.shape:
+        raise BoundsError("[unbind] Dimension specified as 0 but tensor has no dimensions")
     dim, size = _size(input, dim, "unbind")
     return mark_several(tuple([select(input, dim, index) for index in range(size)]))
 

@@ -309,7 +309,7 @@ def _write_symbolic(x: Tensor, result: Tensor) -> None:
 def unview(base: Any, steps: tuple[Step, ...], new: Any) -> Any:
     """The base after `new` was written through a chain of movements; any kind of value."""
     if any(operation.unview is None for operation, _ in steps):
-        return write_at(base, new, _positions(tuple(base.shape), steps))
+        return write_at(base, new, positions(tuple(base.shape), steps))
     stages = [base]
     for operation, attrs in steps[:-1]:
         stages.append(operation(stages[-1], **attrs))
@@ -319,7 +319,7 @@ def unview(base: Any, steps: tuple[Step, ...], new: Any) -> Any:
     return new
 
 
-def _positions(shape: Shape, steps: tuple[Step, ...]) -> Any:
+def positions(shape: Shape, steps: tuple[Step, ...]) -> Any:
     """Where in the base, in row-major order, each element of a view lies.
 
     This serves views that repeat or overlap elements (expand, unfold), of which parts that do not
