@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from narae.base.errors import ConfigError
 from narae.base.notices import warn_user
 from narae.tensors import Parameter, Tensor, activations, full, sigmoid, tanh, where
 
@@ -159,6 +160,11 @@ def rrelu(
     inplace: bool = False,
 ) -> Any:
     """x where x > 0, else x times a slope: random in training, (lower + upper) / 2 otherwise."""
+    if lower > upper:
+        raise ConfigError(
+            "Lower bound should be less than or equal to the upper bound, but they are "
+            f"{lower} and {upper}"
+        )
     if not training:
         return activations.leaky_relu(input, (lower + upper) / 2, inplace)
     from narae.tensors import rand_like

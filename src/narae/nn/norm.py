@@ -12,6 +12,8 @@ from narae.tensors import Tensor, broadcast_tensors, no_grad
 from narae.tensors.eager import apply
 from narae.tensors.views import check_writable, write
 
+from .pool import averaged
+
 
 def _check_sizes(what: str, channels: int, **vectors: Any) -> None:
     for name, vector in vectors.items():
@@ -47,7 +49,6 @@ def move_average(running: Any, new: Any, momentum: Any, scale: float) -> None:
     if running is None:
         return
     with no_grad():
-        new = new.detach()
         if isinstance(momentum, Tensor):
             share: Any = momentum
             updated = running * (1 - share) + new * (share * scale)
@@ -256,8 +257,7 @@ def local_response_norm(
         return input
     planes = (x * x).reshape(x.shape[0], 1, x.shape[1], -1)  # (batch, 1, channels, pixels)
     around = ((size // 2, (size - 1) // 2), (0, 0))
-    means = apply(
-        p.average_pool,
+    means = averaged(
         planes,
         counted=around,
         divisor=size,

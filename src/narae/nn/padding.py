@@ -85,6 +85,9 @@ def _copied(x: Any, pairs: list[tuple[int, int]], mode: str) -> Any:
 def _sources(size: int, low: int, high: int, mode: str) -> Any:
     """Which element each place of the padded dimension is a copy of."""
     places = np.arange(size)
+    if mode == "circular":  # what is removed comes round no more
+        places = places[max(-low, 0) : size - max(-high, 0)]
+        low, high = max(low, 0), max(high, 0)
     added = np.pad(places, (max(low, 0), max(high, 0)), _NUMPY_MODES[mode])  # type: ignore[call-overload]
     return added[max(-low, 0) : len(added) - max(-high, 0)]
 

@@ -146,6 +146,13 @@ max_pool3d = _max_pool("max_pool3d", 3)
 # --- average --------------------------------------------------------------------------------
 
 
+def averaged(x: Any, **attrs: Any) -> Any:
+    """Average pooling in the dtype of the input: integers are rounded towards 0."""
+    if x.is_floating_point():
+        return apply(p.average_pool, x, **attrs)
+    return apply(p.average_pool, x.double(), **attrs).trunc().to(x.dtype)
+
+
 def _average(
     what: str,
     input: Any,
@@ -165,7 +172,7 @@ def _average(
     whole = windows.padding == inside
     if divisor is None and whole:
         divisor = math.prod(windows.kernel)
-    out = apply(p.average_pool, x, counted=inside, divisor=divisor, **windows.attrs())
+    out = averaged(x, counted=inside, divisor=divisor, **windows.attrs())
     return out.squeeze(0) if single else out
 
 

@@ -81,6 +81,11 @@ def fixed_norm(
     return _affine(out, _channels(w, rank), _channels(b, rank))
 
 
+def moving_average(old: Array, new: Array, *, momentum: float, scale: float) -> Array:
+    """(1 - momentum) * old + momentum * scale * new."""
+    return old * (1 - momentum) + new * (momentum * scale)
+
+
 def layer_norm(
     x: Array, w: Array | None, b: Array | None, *, rank: int, eps: float
 ) -> tuple[Array, Array, Array]:
@@ -124,6 +129,7 @@ LOWERINGS: dict[Any, Callable[..., Any]] = {
     p.conv_transpose: conv_transpose,
     p.batch_norm: batch_norm,
     p.fixed_norm: fixed_norm,
+    p.moving_average: moving_average,
     p.layer_norm: layer_norm,
     p.group_norm: group_norm,
     p.dropout: dropout,
