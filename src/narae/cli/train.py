@@ -22,7 +22,6 @@ def add_parser(commands: Any) -> Any:
     parser.add_argument(
         "recipe",
         nargs="?",
-        default=_DEFAULT,
         help=f"a name that `narae recipes` lists, or your own recipe.py (default: {_DEFAULT})",
     )
     run = parser.add_argument_group("the run (defaults are the recipe's)")
@@ -46,12 +45,17 @@ def add_parser(commands: Any) -> Any:
 def run(options: Any) -> int:
     """Train; returns 0, or 130 if the user stopped it."""
     from narae.train.recipe import load_recipe
-    from narae.train.run import run_recipe
+    from narae.train.run import checkpoint_plan, run_recipe
 
     tell = _nothing if options.quiet else print
     _check_paths(options)
-    recipe = load_recipe(options.recipe)
-    settings = recipe.settings.changed(
+    if options.resume is None:
+        recipe = load_recipe(options.recipe or _DEFAULT)
+        settings = recipe.settings
+    else:
+        name, settings = checkpoint_plan(options.resume)
+        recipe = load_recipe(options.recipe or name)
+    settings = settings.changed(
         epochs=options.epochs, lr=options.lr, batch_size=options.batch_size, seed=options.seed
     )
     done = run_recipe(
@@ -67,10 +71,12 @@ def run(options: Any) -> int:
     tell(_ending(done))
     if not done.interrupted:
         return 0
+    last, stopped = done.out / "last.safetensors", done.out / "interrupted.safetensors"
+    again = f"--resume {last if done.epochs_done else stopped}"
+    own = f"{options.recipe} " if (options.recipe or "").endswith(".py") else ""
+    print(f"stopped; the weights of this moment are in {stopped}", file=sys.stderr)
     print(
-        f"stopped in epoch {done.epochs_done + 1}; go on with\n"
-        f"  narae train {options.recipe} --resume {done.out / 'last.safetensors'}",
-        file=sys.stderr,
+        f"go on from the end of epoch {done.epochs_done}: narae train {own}{again}", file=sys.stderr
     )
     return _INTERRUPTED
 

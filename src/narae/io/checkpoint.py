@@ -25,13 +25,13 @@ def save_checkpoint(
 ) -> Path:
     """Save a model, its optimizer and scheduler, the random stream, and numbers about the run.
 
-    `path.safetensors` holds all of it; `path.json` repeats `meta` for people and other programs.
+    `path.safetensors` holds all of it; `path.json` repeats `meta`, without its lists, for people.
     Each is written beside the old one and renamed, so an interrupted save leaves the old one.
 
     Args:
         path: where to, with or without ".safetensors"; the folder must exist.
         model, optimizer, scheduler: what has a `state_dict()`; None leaves it out.
-        meta: numbers and texts, such as the epoch and its accuracy.
+        meta: numbers and texts, such as the epoch and its accuracy, and lists and dicts of these.
 
     Returns:
         The path of the safetensors file.
@@ -42,7 +42,7 @@ def save_checkpoint(
     note = dict(meta or {})
     save({**states, "random": get_rng_state(), "meta": note}, target)
     with atomic_write(target.with_suffix(".json"), "w") as file:
-        json.dump({"checkpoint": target.name, **note}, file, indent=2)
+        json.dump({"checkpoint": target.name, **_without_lists(note)}, file, indent=2)
         file.write("\n")
     return target
 
@@ -88,6 +88,16 @@ def load_checkpoint(
     if restore_random:
         set_rng_state(states["random"])
     return dict(states["meta"])
+
+
+def _without_lists(note: Mapping[str, Any]) -> dict[str, Any]:
+    """What is short enough to read: numbers, texts, and dicts of these."""
+    return {
+        name: _without_lists(value) if isinstance(value, Mapping) else value
+        for name, value in note.items()
+        if not isinstance(value, list | tuple)
+        and not (isinstance(value, Mapping) and not _without_lists(value))
+    }
 
 
 def _check_fits(target: Path, own: Mapping[str, Any], saved: Mapping[str, Any]) -> None:

@@ -84,22 +84,25 @@ class EpochProgress:
     def start_epoch(self, epoch: int) -> None:
         """Begin an epoch, counted from 1; a resumed run begins with a later one."""
         now = self._clock()
-        if self._run_start is None:
+        first = self._run_start is None
+        if first:
             self._run_start, self._first_epoch = now, epoch
         self._epoch, self._epoch_start, self._done = epoch, now, 0
-        self._train_seconds, self._shown_at = 0.0, -math.inf
-        if self._bar is not None:
-            self._bar.begin(f"epoch {self._count()}", self.items)
+        self._train_seconds = 0.0
+        if self._bar is not None and (first or self._epochs_on_bar() == 0):
+            self._shown_at = -math.inf
+            self._bar.begin(f"epoch {self._count()}", self.items * self._every)
 
     def advance(self, items: int, **metrics: float) -> None:
         """Count a batch of items and show the metrics so far."""
         now = self._clock()
         self._done += items
         self._train_seconds = now - self._epoch_start
-        due = now - self._shown_at >= _REFRESH_SECONDS or self._done >= self.items
+        done = self._epochs_on_bar() * self.items + self._done
+        due = now - self._shown_at >= _REFRESH_SECONDS or done >= self.items * self._every
         if self._bar is not None and due:
             self._shown_at = now
-            self._bar.move(self._done, self._words(metrics, now))
+            self._bar.move(done, self._words(metrics, now))
 
     def end_epoch(self, **metrics: float) -> None:
         """Write the epoch's line, if it is one of those to write."""
@@ -113,6 +116,10 @@ class EpochProgress:
             self._bar.write(line)
         elif not self._quiet:
             print(line, file=self._stream, flush=True)
+
+    def _epochs_on_bar(self) -> int:
+        """How many epochs the bar shows before the current one."""
+        return (self._epoch - 1) % self._every
 
     def _count(self) -> str:
         return f"{self._epoch:>{len(str(self.epochs))}}/{self.epochs}"

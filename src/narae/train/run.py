@@ -3,12 +3,13 @@
 import math
 import os
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from narae.base.errors import ConfigError, explain, require
+from narae.base.errors import ConfigError, FileFormatError, explain, require
 from narae.data import DataLoader
 from narae.io import load_checkpoint, save_checkpoint
 from narae.tensors.random import manual_seed
@@ -20,7 +21,7 @@ from .report import write_report
 
 _TEST_BATCH = 256
 _MANY_EPOCHS, _SHOWN_OF_MANY = 50, 20
-LAST, BEST = "last", "best"
+LAST, BEST, INTERRUPTED = "last", "best", "interrupted"
 
 
 @dataclass
@@ -81,19 +82,44 @@ class Run:
             "history": self.history,
             "seconds": round(self.seconds, 3),
         }
-        trainer = self.trainer
-        return save_checkpoint(
-            self.out / name, trainer.model, trainer.optimizer, meta, trainer.schedule
-        )
+        return save_checkpoint(self.out / name, self.trainer.model, self.trainer.optimizer, meta)
 
-    def resume(self, checkpoint: Path) -> None:
-        """Go on where a checkpoint was written."""
+    def restore(self, checkpoint: Path) -> None:
+        """Go back to the moment of a checkpoint; an epoch that was not finished begins again."""
         trainer = self.trainer
-        meta = load_checkpoint(
-            checkpoint, trainer.model, trainer.optimizer, trainer.schedule, restore_random=True
-        )
+        meta = load_checkpoint(checkpoint, trainer.model, trainer.optimizer, restore_random=True)
+        self.history.clear()
         self.history.update({name: list(values) for name, values in meta["history"].items()})
         self.best_epoch, self.seconds = int(meta["best_epoch"]), float(meta["seconds"])
+
+    def resume(self, checkpoint: Path) -> None:
+        """Restore, but let this run's settings decide the learning rate from there on."""
+        optimizer, schedule = self.trainer.optimizer, self.trainer.schedule
+        done = load_checkpoint(checkpoint)["epoch"]
+        if schedule is not None:
+            with warnings.catch_warnings(action="ignore"):  # no step of the optimizer comes before
+                for _ in range(done * len(self.train)):
+                    schedule.step()
+        own = [{**group} for group in optimizer.param_groups]
+        self.restore(checkpoint)
+        for group, options in zip(optimizer.param_groups, own, strict=True):
+            group.update({name: value for name, value in options.items() if name != "params"})
+
+
+def checkpoint_plan(checkpoint: Path) -> tuple[str, Settings]:
+    """The recipe and the settings of the run that wrote a checkpoint.
+
+    Raises:
+        FileFormatError: if the file is damaged, or no run wrote it.
+        MissingDataError: if there is no such file.
+    """
+    meta = load_checkpoint(checkpoint)
+    try:
+        return str(meta["recipe"]), Settings(**meta["settings"])
+    except (KeyError, TypeError) as error:
+        given, rule = f"{checkpoint} names no recipe", "only a run can be gone on with"
+        fix = "name a last.safetensors that `narae train` wrote"
+        raise FileFormatError(explain("resume", given, rule, fix)) from error
 
 
 def run_recipe(
@@ -123,9 +149,11 @@ def run_recipe(
     """
     _check_libraries()
     settings = settings or recipe.settings
-    run = _prepare(recipe, settings, recipe.data(data_dir), _out_folder(recipe, out), compiled)
+    run = _prepare(recipe, settings, recipe.data(data_dir), _out_path(recipe, out), compiled)
     if resume is not None:
+        _check_same_recipe(recipe, resume)
         run.resume(resume)
+    _make_folder(run.out)
     tell(_introduction(run))
     _train(run, quiet)
     if run.epochs_done:
@@ -146,9 +174,11 @@ def _prepare(recipe: Recipe, settings: Settings, data: Data, out: Path, compiled
 
 def _train(run: Run, quiet: bool) -> None:
     """Train, with a checkpoint after each epoch, and one more if the user stops the run."""
+    saved = False
     start = time.perf_counter() - run.seconds
 
     def after_epoch(epoch: int) -> None:
+        nonlocal saved
         if epoch % run.every and epoch != run.settings.epochs:
             return
         run.seconds = time.perf_counter() - start
@@ -156,6 +186,7 @@ def _train(run: Run, quiet: bool) -> None:
             run.best_epoch = epoch
             run.save(BEST)
         run.save(LAST)
+        saved = True
 
     trainer, epochs = run.trainer, run.settings.epochs
     show = EpochProgress(epochs, len(run.data.train), quiet=quiet, every=run.every)
@@ -165,7 +196,16 @@ def _train(run: Run, quiet: bool) -> None:
     except KeyboardInterrupt:
         run.seconds = time.perf_counter() - start
         run.interrupted = True
-        run.save(LAST)
+        run.save(INTERRUPTED)
+        if saved:  # what is reported shall be the state that the run can go on from exactly
+            run.restore(run.out / f"{LAST}.safetensors")
+
+
+def _check_same_recipe(recipe: Recipe, checkpoint: Path) -> None:
+    name, _ = checkpoint_plan(checkpoint)
+    if name != recipe.name:
+        given, rule = f"{checkpoint} is from a run of {name}", f"this is a run of {recipe.name}"
+        raise ConfigError(explain("resume", given, rule, f"narae train {name} --resume ..."))
 
 
 def _check_libraries() -> None:
@@ -174,20 +214,23 @@ def _check_libraries() -> None:
     require("matplotlib", "train", "drawing the picture of a run")
 
 
-def _out_folder(recipe: Recipe, out: Path | None) -> Path:
-    if out is None:
-        numbers = ("", *(f"-{count}" for count in range(2, 1_000_000)))
-        places = (Path("runs") / f"{recipe.name}{number}" for number in numbers)
-        out = next(place for place in places if not place.exists())
+def _out_path(recipe: Recipe, out: Path | None) -> Path:
+    if out is not None:
+        return out
+    numbers = ("", *(f"-{count}" for count in range(2, 1_000_000)))
+    places = (Path("runs") / f"{recipe.name}{number}" for number in numbers)
+    return next(place for place in places if not place.exists())
+
+
+def _make_folder(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+    except OSError as error:
         given, rule = f"{out} cannot be made a folder ({error.strerror})", "--out names a folder"
         raise ConfigError(explain("train", given, rule, "choose another place")) from error
     if not os.access(out, os.W_OK):
         given = f"{out} cannot be written to"
         raise ConfigError(explain("train", given, "--out names a folder", "choose another place"))
-    return out
 
 
 def _introduction(run: Run) -> str:
