@@ -91,8 +91,9 @@ class _Labels:
         return div(reduced(loss, "sum"), self.total())
 
     def grad(self, grad: Any, reduction: str) -> Any:
-        """The gradient of each sample's loss before its weight."""
-        return div(grad, self.total()) if reduction == "mean" else grad
+        """The gradient of each sample's loss before its weight, 0 where it is ignored."""
+        share = div(grad, self.total()) if reduction == "mean" else grad
+        return where(self.ignored, 0.0, share)
 
 
 # --- nll_loss -------------------------------------------------------------------------------
@@ -183,17 +184,15 @@ def _cross_entropy_grad_value(
     wanted = labels.placed(log_probs, hits)
     mass = hits
     if label_smoothing > 0:
-        spread = _smoothing(log_probs, labels, weight, share, label_smoothing)
+        spread = _smoothing(log_probs, weight, share, label_smoothing)
         wanted, mass = add(wanted, spread), add(mass, _class_sum(spread))
     return sub(mul(exp(log_probs), _with_class_dim(mass, log_probs)), wanted)
 
 
-def _smoothing(x: Any, labels: _Labels, weight: Any, share: Any, label_smoothing: float) -> Any:
+def _smoothing(x: Any, weight: Any, share: Any, label_smoothing: float) -> Any:
     """The part of q that every class gets."""
     shape = shape_of(x)
-    each = mul(where(labels.ignored, 0.0, share), label_smoothing / shape[class_dim(x)])
-    if shape_of(each) != shape_of(labels.index):
-        each = mul(each, cast(not_(labels.ignored), dtype=x.dtype))
+    each = mul(share, label_smoothing / shape[class_dim(x)])
     classes = zeros((shape[class_dim(x)],), x.dtype)
     classes = add(classes, 1.0) if weight is None else weight
     return mul(_with_class_dim(each, x), _over_classes(x, classes))

@@ -31,7 +31,9 @@ from .elementwise import (
 from .record import Rule, shape_of
 from .reductions import sum_
 
-LOWEST_LOG = -100.0  # PyTorch's bound for the logarithms of binary_cross_entropy
+# PyTorch's bounds in binary_cross_entropy: of logarithms, and of x (1 - x), a float32 constant.
+LOWEST_LOG = -100.0
+LEAST_SPREAD = 9.999999960041972e-13
 
 
 def reduced(x: Any, reduction: str) -> Any:
@@ -134,7 +136,7 @@ def _bce(x: Any, y: Any, weight: Any, *, reduction: str) -> Any:
 
 
 def _bce_grad_x(grad: Any, x: Any, y: Any, weight: Any, reduction: str) -> Any:
-    slope = div(sub(x, y), maximum(mul(sub(1, x), x), 1e-12))
+    slope = div(sub(x, y), maximum(mul(sub(1, x), x), LEAST_SPREAD))
     return mul(weighted(slope, weight), spread_grad(grad, x, reduction))
 
 

@@ -61,6 +61,40 @@ def binary_cross_entropy_with_logits(
     return _reduced(loss if weight is None else loss * weight, reduction)
 
 
+def gaussian_nll_loss(x: Array, y: Array, var: Array, **attrs: Any) -> Array:
+    """The decomposition, for variances that are variances.
+
+    Raises:
+        DataError: if a variance is negative.
+    """
+    negative = var < 0
+    if negative.any():
+        where = tuple(int(i) for i in np.argwhere(negative)[0])
+        raise DataError(
+            explain(
+                "gaussian_nll_loss",
+                f"var is {float(var[where])} at position {where}",
+                "var has negative entry/entries",
+                "let the model give its logarithm, or apply softplus",
+            )
+        )
+    return p.gaussian_nll_loss.decompose(x, y, var, **attrs)
+
+
+def multi_margin_loss(x: Array, target: Array, weight: Array, **attrs: Any) -> Array:
+    """The decomposition, for labels that are classes."""
+    _check_labels(target, x.shape[-1], target, "multi_margin_loss")
+    return p.multi_margin_loss.decompose(x, target, weight, **attrs)
+
+
+def multilabel_margin_loss(x: Array, target: Array, **attrs: Any) -> Array:
+    """The decomposition, for labels that are classes, up to the first -1."""
+    if target.size:
+        listed = np.logical_and.accumulate(target >= 0, -1)
+        _check_labels(np.where(listed, target, 0), x.shape[-1], target, "multilabel_margin_loss")
+    return p.multilabel_margin_loss.decompose(x, target, **attrs)
+
+
 # --- class scores ---------------------------------------------------------------------------
 
 _CROSS = "cross_entropy"
@@ -192,6 +226,7 @@ def nll_loss_grad(
     share = grad
     if reduction == "mean":
         share = _divided(grad, labels.total(x.dtype))
+    share = _masked(share, labels)
     out = np.zeros(x.shape, x.dtype)
     out[_picker(x, labels.index)] = -share if labels.weights is None else -share * labels.weights
     return out
@@ -242,8 +277,11 @@ def cross_entropy_grad(
     share = grad
     if reduction == "mean":
         share = _divided(grad, labels.total(dtype))
+    share = _masked(share, labels)
     hits = share if labels.weights is None else (share * labels.weights).astype(dtype, copy=False)
-    hits = hits * (1 - label_smoothing) if label_smoothing > 0 else hits
+    if label_smoothing > 0:
+        with np.errstate(invalid="ignore"):  # infinite where there is nothing to count
+            hits = hits * (1 - label_smoothing)
     out = np.exp(log_probs)
     if label_smoothing > 0:
         _subtract_smoothing(out, log_probs, labels, weight, share, hits, label_smoothing)
@@ -265,7 +303,7 @@ def _subtract_smoothing(
     """Turn probabilities into probabilities * (sum of q) - what every class has of q."""
     dim, classes = min(1, out.ndim - 1), out.shape[min(1, out.ndim - 1)]
     each = np.broadcast_to(share * (label_smoothing / classes), labels.index.shape)
-    each = np.expand_dims(_masked(each, labels), dim)
+    each = np.expand_dims(each, dim)
     scale = np.ones(classes, out.dtype) if weight is None else weight
     spread = each * _over_classes(out, scale)
     mass = np.expand_dims(np.broadcast_to(hits, labels.index.shape), dim)
@@ -275,6 +313,9 @@ def _subtract_smoothing(
 
 LOWERINGS: dict[Any, Any] = {
     p.mse_loss: mse_loss,
+    p.gaussian_nll_loss: gaussian_nll_loss,
+    p.multi_margin_loss: multi_margin_loss,
+    p.multilabel_margin_loss: multilabel_margin_loss,
     p.binary_cross_entropy: binary_cross_entropy,
     p.binary_cross_entropy_with_logits: binary_cross_entropy_with_logits,
     p.nll_loss: nll_loss,
