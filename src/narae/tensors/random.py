@@ -213,7 +213,7 @@ def randn(
 
 
 def randint(
-    low: int,
+    low: int = 0,
     high: Any = None,
     size: Any = None,
     *,
@@ -226,6 +226,8 @@ def randint(
     check_device(device)
     if size is None:
         low, high, size = 0, low, high
+    elif high is None:  # randint(10, size=(3,))
+        low, high = 0, low
     shape, kind = _sizes((size,)), INT64 if dtype is None else as_numpy(dtype)
     made = draw(generator, lambda engine: engine.randint(shape, low, high, kind), shape, kind)
     return _finished(made, requires_grad)
