@@ -112,11 +112,11 @@ def _collate_sequences(first: Sequence[Any], batch: Sequence[Any]) -> Any:
             rule = "each element in list of batch should be of equal size"
             raise ShapeError(explain("default_collate", f"{given}{len(sample)}", rule))
     columns = zip(*batch, strict=True)
-    entries = [_at(f"[{place}]", list(column)) for place, column in enumerate(columns)]
+    entries = [_at(f"[{place}]", column) for place, column in enumerate(columns)]
     return _rebuilt_sequence(first, entries)
 
 
-def _at(where: str, column: list[Any]) -> Any:
+def _at(where: str, column: Sequence[Any]) -> Any:
     """Collate one entry of all samples; an error says which entry it was."""
     try:
         return default_collate(column)
