@@ -44,11 +44,11 @@ def einsum(equation: Any, *operands: Any) -> Tensor:
     if not operands:
         raise ShapeError("[einsum] einsum(): must provide at least one operand")
     inputs, output = _parsed(equation, operands)
-    _check_sizes(inputs, operands)
     dtype = result_type([x._value for x in operands])
     terms = [
         _simplified(converted(x, dtype), labels) for x, labels in zip(operands, inputs, strict=True)
     ]
+    _check_sizes(terms)
     (out, labels), rest = terms[0], terms[1:]
     for place, (other, other_labels) in enumerate(rest):
         later = {label for _, found in rest[place + 1 :] for label in found}
@@ -159,9 +159,9 @@ def _output_labels(right: str, dots: Labels) -> Labels:
     return (*before, *(dots if ellipsis else ()), *after)
 
 
-def _check_sizes(inputs: Sequence[Labels], operands: Sequence[Tensor]) -> None:
+def _check_sizes(terms: Sequence[tuple[Tensor, Labels]]) -> None:
     sizes: dict[Any, int] = {}
-    for place, (labels, x) in enumerate(zip(inputs, operands, strict=True)):
+    for place, (x, labels) in enumerate(terms):
         for dim, (label, size) in enumerate(zip(labels, x._value.shape, strict=True)):
             known = sizes.get(label, 1)
             if known != 1 and size not in (1, known):

@@ -10,7 +10,7 @@ from typing import Any
 from narae import primitives as p
 from narae.base import dtypes
 from narae.base.errors import BoundsError, NotSupportedError, ShapeError, explain
-from narae.base.shapes import Shape, infer_reshape, normalize_dim
+from narae.base.shapes import Shape, contiguous_strides, infer_reshape, normalize_dim
 
 from .eager import apply, ndarray
 from .layout import can_view, offset_of, strides_of
@@ -471,7 +471,10 @@ def as_strided(
 def _contiguous(x: Tensor) -> Tensor:
     """x itself, if its elements lie in memory in row-major order."""
     value = x._value
-    contiguous = value.flags.c_contiguous if type(value) is ndarray else x._view is None
+    if type(value) is ndarray:
+        contiguous = value.flags.c_contiguous
+    else:
+        contiguous = strides_of(x) == contiguous_strides(value.shape)
     if not contiguous:
         raise ShapeError(
             explain(

@@ -187,7 +187,8 @@ def _check_slices(what: str, shape: Shape, dim: int, count: int, src: Tensor) ->
             explain(
                 what,
                 f"source is {sizes}, self is {shape}, the index has {count} elements",
-                f"Source/destination tensor must have same slice shapes: {expected} is expected",
+                "source tensor shape must match self tensor shape, excluding the specified "
+                f"dimension: {expected} is expected",
             )
         )
 
