@@ -103,6 +103,15 @@ for _reduction in ("none", "sum", "mean"):
     for _weight in (None, _WEIGHT):
         _options = {"reduction": _reduction, "ignore_index": -100}
         add_sample("nll_loss", _X, _LABELS, _weight, fixed=(2,), **_options)
+        add_sample(
+            "nll_loss_grad",
+            array(4, low=0.2, high=1) if _reduction == "none" else array(low=0.2, high=1),
+            _X,
+            _LABELS,
+            _weight,
+            fixed=(3,),
+            **_options,
+        )
         add_sample("nll_loss_2d", array(2, 3, 2, 2), _PIXELS, _weight, fixed=(2,), **_options)
         for _smoothing in (0.0, 0.1):
             _options["label_smoothing"] = _smoothing
