@@ -21,18 +21,98 @@ from tests.parity.agreement import (  # noqa: E402
     numbers,
 )
 
-UNARY = (
-    "abs acos acosh asin asinh atan atanh ceil cos cosh deg2rad digamma erf erfc erfinv exp exp2 "
-    "expm1 floor frac lgamma log log10 log1p log2 neg rad2deg reciprocal round rsqrt sgn sigmoid "
-    "sign sin sinc sinh sqrt square tan tanh trunc positive signbit isnan isinf isfinite "
-    "isposinf isneginf isreal logical_not bitwise_not nan_to_num"
-).split()
-BINARY = (
-    "add sub mul div true_divide floor_divide remainder fmod pow atan2 maximum minimum fmax fmin "
-    "hypot logaddexp logaddexp2 copysign xlogy eq ne lt le gt ge logical_and logical_or "
-    "logical_xor bitwise_and bitwise_or bitwise_xor bitwise_left_shift bitwise_right_shift "
-    "float_power gcd heaviside"
-).split()
+UNARY = [
+    "abs",
+    "acos",
+    "acosh",
+    "asin",
+    "asinh",
+    "atan",
+    "atanh",
+    "ceil",
+    "cos",
+    "cosh",
+    "deg2rad",
+    "digamma",
+    "erf",
+    "erfc",
+    "erfinv",
+    "exp",
+    "exp2",
+    "expm1",
+    "floor",
+    "frac",
+    "lgamma",
+    "log",
+    "log10",
+    "log1p",
+    "log2",
+    "neg",
+    "rad2deg",
+    "reciprocal",
+    "round",
+    "rsqrt",
+    "sgn",
+    "sigmoid",
+    "sign",
+    "sin",
+    "sinc",
+    "sinh",
+    "sqrt",
+    "square",
+    "tan",
+    "tanh",
+    "trunc",
+    "positive",
+    "signbit",
+    "isnan",
+    "isinf",
+    "isfinite",
+    "isposinf",
+    "isneginf",
+    "isreal",
+    "logical_not",
+    "bitwise_not",
+    "nan_to_num",
+]
+BINARY = [
+    "add",
+    "sub",
+    "mul",
+    "div",
+    "true_divide",
+    "floor_divide",
+    "remainder",
+    "fmod",
+    "pow",
+    "atan2",
+    "maximum",
+    "minimum",
+    "fmax",
+    "fmin",
+    "hypot",
+    "logaddexp",
+    "logaddexp2",
+    "copysign",
+    "xlogy",
+    "eq",
+    "ne",
+    "lt",
+    "le",
+    "gt",
+    "ge",
+    "logical_and",
+    "logical_or",
+    "logical_xor",
+    "bitwise_and",
+    "bitwise_or",
+    "bitwise_xor",
+    "bitwise_left_shift",
+    "bitwise_right_shift",
+    "float_power",
+    "gcd",
+    "heaviside",
+]
 OPERATORS = (
     operator.add, operator.sub, operator.mul, operator.truediv, operator.floordiv, operator.mod,
     operator.pow, operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge,
@@ -318,8 +398,8 @@ NODES = {
     "neg": lambda x: -x,
     "softmax": lambda x: x.softmax(0),
     "logsumexp": lambda x: x.logsumexp(0),
-    **{name: lambda x, name=name: getattr(x, name)() for name in ("exp", "relu", "std", "var", "norm",
-       "log2", "abs", "sqrt", "clone")},
+    **{name: lambda x, name=name: getattr(x, name)() for name in ("exp", "relu", "std", "var",
+       "norm", "log2", "abs", "sqrt", "clone")},
 }  # fmt: skip
 
 

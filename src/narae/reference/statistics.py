@@ -23,7 +23,7 @@ def _count(x: Array, dim: Any) -> Any:
 
 def var(x: Array, *, dim: Any, correction: float, keepdim: bool) -> Array:
     """Two passes: the mean, then the squares of the distances from it."""
-    centred = x - mean(x, dim=dim, keepdim=True)
+    centred = np.asarray(x - mean(x, dim=dim, keepdim=True))
     np.multiply(centred, centred, out=centred)
     freedom = max(_count(x, dim) - correction, 0)
     return np.add.reduce(centred, dim, x.dtype, None, keepdim) / x.dtype.type(freedom)

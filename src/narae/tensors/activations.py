@@ -8,7 +8,7 @@ from narae.base.errors import ConfigError, ShapeError, explain
 from narae.base.shapes import normalize_dim
 
 from .arithmetic import add, div, sub
-from .eager import apply
+from .eager import apply, converted
 from .operands import as_dtype, check_castable, refuse_dtype, require_tensor
 from .pointwise import abs, tanh
 from .reductions import along
@@ -50,7 +50,8 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
     >>> narae.relu(narae.tensor([-1.0, 2.0]))
     tensor([0., 2.])
     """
-    require_tensor(input, "relu")
+    if require_tensor(input, "relu")._value.dtype.kind == "b":
+        raise refuse_dtype("relu", input, "Boolean inputs not supported for relu")
     return _maybe_in_place(lambda x: apply(p.relu, x), input, inplace, "relu")
 
 
@@ -71,7 +72,9 @@ def hardtanh(
     """min(max(x, min_val), max_val)."""
     if min_val > max_val:
         raise ConfigError("min_val cannot be greater than max_val")
-    integer = require_tensor(input, "hardtanh")._value.dtype.kind in "iu"
+    if require_tensor(input, "hardtanh")._value.dtype.kind == "b":
+        raise refuse_dtype("hardtanh", input, "Bool inputs not supported for hardtanh")
+    integer = input._value.dtype.kind in "iu"
     low, high = (int(min_val), int(max_val)) if integer else (float(min_val), float(max_val))
     return _maybe_in_place(
         lambda x: apply(p.hardtanh, x, low=low, high=high), input, inplace, "hardtanh"
@@ -104,7 +107,10 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """x where x > threshold, value elsewhere."""
-    attrs = {"limit": threshold, "value": value}
+    dtype = require_tensor(input, "threshold")._value.dtype
+    if dtype.kind == "b":
+        raise refuse_dtype("threshold", input, "it needs numbers")
+    attrs = {"limit": converted(threshold, dtype), "value": converted(value, dtype)}
     return _maybe_in_place(lambda x: apply(p.threshold, x, **attrs), input, inplace, "threshold")
 
 
@@ -116,6 +122,10 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """
     x = _checked(input, "prelu")
     shape, count = x._value.shape, weight._value.size
+    if weight.ndim > 1:
+        raise ShapeError(
+            f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight.ndim}"
+        )
     if count != 1 and (len(shape) == 0 or count != shape[min(1, len(shape) - 1)]):
         raise ShapeError(
             explain("prelu", f"{count} weights for x {tuple(shape)}",

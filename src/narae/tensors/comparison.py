@@ -175,7 +175,10 @@ def _bits(operation: Any, name: str, text: str) -> Any:
                     explain(name, f'"{name}_cpu" not implemented for floating point operands',
                             "bits belong to integers and bools")
                 )  # fmt: skip
-        if "shift" in name and (first if isinstance(first, Tensor) else second)._value.dtype == BOOL:
+        if (
+            "shift" in name
+            and (first if isinstance(first, Tensor) else second)._value.dtype == BOOL
+        ):
             raise DTypeError(f"\"{name}\" not implemented for 'Bool'. Fix: convert with .int()")
         return deliver(binary_promoted(operation, first, second), out, name)
 

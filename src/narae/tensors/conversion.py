@@ -173,7 +173,7 @@ class finfo:
         self.bits = wanted.itemsize * 8
         self.eps, self.max, self.min = (float(x) for x in (limits.eps, limits.max, limits.min))
         self.tiny = self.smallest_normal = float(limits.smallest_normal)
-        self.resolution = 0.01 if wanted == dtypes.BFLOAT16 else float(limits.resolution)
+        self.resolution = 10.0 ** -int(limits.precision)
         self.dtype = dtypes.of_numpy(wanted).name
 
     def __repr__(self) -> str:
@@ -200,7 +200,7 @@ class iinfo:
         self.dtype = dtypes.of_numpy(wanted).name
 
     def __repr__(self) -> str:
-        return f"iinfo(min={self.min}, max={self.max}, dtype={self.dtype})"
+        return f"iinfo(min={self.min:g}, max={self.max:g}, dtype={self.dtype})"
 
 
 _CONVERSIONS = {

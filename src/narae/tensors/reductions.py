@@ -103,12 +103,13 @@ def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any 
     x = _summable(input, dtype)
     if is_floating(x._value.dtype):
         x = apply(p.where, isnan(x), 0.0, x)
-    return sum(x, dim, keepdim)
+    return sum(x, dim, keepdim, dtype=x._value.dtype)
 
 
 def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The mean of all elements that are not NaN."""
     x = as_dtype(input, dtype)
+    _check_floating("nanmean", input)
     _check_floating("nanmean", x)
     counted = converted(apply(p.eq, x, x), x._value.dtype)
     return apply(p.div, nansum(x, dim, keepdim), sum(counted, dim, keepdim))  # type: ignore[no-any-return]
@@ -145,12 +146,16 @@ def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
 
 def any(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """Whether some element is not zero; False for none."""
+    if dim == ():
+        return _truth(apply(p.copy, as_bool(input)), input)
     count = sum(as_bool(input), dim, keepdim)
     return _truth(apply(p.ne, count, 0), input)
 
 
 def all(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """Whether no element is zero; True for none."""
+    if dim == ():
+        return _truth(apply(p.copy, as_bool(input)), input)
     zeros = sum(apply(p.not_, as_bool(input)), dim, keepdim)
     return _truth(apply(p.eq, zeros, 0), input)
 
@@ -226,7 +231,9 @@ def std_mean(input: Tensor, *arguments: Any, **options: Any) -> tuple[Tensor, Te
 
 def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
     """log(sum of exp(x)), without overflow."""
-    x = as_float(input)
+    if dim is None:
+        raise TypeError("logsumexp(): argument 'dim' (position 2) must be tuple of ints, not None")
+    x = as_float(require_tensor(input, "logsumexp"))
     return apply(p.logsumexp, x, dim=dims_of(x, dim), keepdim=keepdim)  # type: ignore[no-any-return]
 
 
@@ -389,6 +396,8 @@ def _running(operation: Any, name: str, text: str) -> Callable[..., Tensor]:
         input: Tensor, dim: int, *, dtype: Any = None, out: Tensor | None = None
     ) -> Tensor:
         x = _summable(require_tensor(input, name), dtype)
+        if x._value.dtype == BOOL:
+            raise DTypeError(f"\"{name}\" not implemented for 'Bool'. Fix: leave dtype= away")
         return deliver(along(x, dim, name, operation, check=False), out, name)
 
     function.__name__ = function.__qualname__ = name
