@@ -65,12 +65,12 @@ def _constant(x: Any, pairs: list[tuple[int, int]], value: float) -> Any:
 
 def _copied(x: Any, pairs: list[tuple[int, int]], mode: str) -> Any:
     """Look elements up, one dimension after the other."""
-    if x.ndim < len(pairs) + 1 or len(pairs) > 3:
+    if x.ndim not in (len(pairs) + 1, len(pairs) + 2) or len(pairs) > 3:
         raise ShapeError(
             explain(
                 f"pad, {mode}",
                 f"the input is {tuple(x.shape)}, pad has {len(pairs)} pairs",
-                "up to three last dimensions can be padded, behind channels and perhaps a batch",
+                "all dimensions but channels and batch are padded, one to three of them",
             )
         )
     for place, (low, high) in enumerate(pairs):

@@ -94,7 +94,7 @@ def _pow_grad_y(grad: Any, x: Any, y: Any, out: Any) -> Any:
         if x == 0:
             return where(le(0, y), 0.0, mul(mul(grad, out), -math.inf))
         return mul(mul(grad, out), math.log(x) if x > 0 else math.nan)
-    grad_y = mul(mul(grad, out), log(x))
+    grad_y = mul(grad, mul(out, log(x)))
     return where(and_(eq(x, 0), le(0, y)), 0.0, grad_y)
 
 
@@ -102,7 +102,7 @@ pow_: Primitive = binary("pow", "x ** y", (_pow_grad_x, _pow_grad_y), "x y out")
 remainder: Primitive = binary(
     "remainder",
     "x - y * floor(x / y)",
-    (lambda grad, x, y: grad, lambda grad, x, y: neg(mul(grad, floor(div(x, y))))),
+    (lambda grad, x, y: grad, lambda grad, x, y: neg(mul(grad, floor_divide(x, y)))),
     "x y",
 )
 fmod: Primitive = binary(

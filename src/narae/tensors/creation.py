@@ -27,8 +27,19 @@ def constant(array: np.ndarray[Any, Any]) -> Tensor:
     return wrap(trace.builder_add(copy_primitive, (array,), {}))
 
 
-def _finished(tensor: Tensor, requires_grad: bool) -> Tensor:
+def _finished(tensor: Tensor, requires_grad: bool, out: Tensor | None = None) -> Tensor:
+    if out is not None:
+        from .operands import deliver
+
+        return deliver(tensor, out, "out=")
     return tensor.requires_grad_() if requires_grad else tensor
+
+
+def _wanted(dtype: Any, out: Tensor | None, natural: Any) -> Any:
+    """The dtype asked for, that of `out`, or the natural one."""
+    if dtype is not None:
+        return as_numpy(dtype)
+    return natural if out is None else out._value.dtype
 
 
 def array_from(data: Any, dtype: Any) -> np.ndarray[Any, Any]:
@@ -202,9 +213,9 @@ def _constant_function(name: str, value: int, text: str) -> Any:
 
         from .eager import apply
 
-        wanted = default_dtype() if dtype is None else as_numpy(dtype)
+        wanted = _wanted(dtype, out, default_dtype())
         made = apply(full_primitive, shape=_sizes(size), value=value, dtype=wanted)
-        return _finished(made, requires_grad)
+        return _finished(made, requires_grad, out)
 
     make.__name__ = make.__qualname__ = name
     make.__doc__ = text
@@ -229,9 +240,9 @@ def full(
     check_device(device)
     if isinstance(fill_value, Tensor):
         fill_value = fill_value.item()
-    wanted = dtypes.scalar_dtype(fill_value) if dtype is None else as_numpy(dtype)
+    wanted = _wanted(dtype, out, dtypes.scalar_dtype(fill_value))
     sizes = _sizes((size,) if isinstance(size, int) else size)
-    return _finished(constant(np.full(sizes, fill_value, wanted)), requires_grad)
+    return _finished(constant(np.full(sizes, fill_value, wanted)), requires_grad, out)
 
 
 def _like(name: str, maker: Any, text: str) -> Any:
@@ -295,18 +306,22 @@ def arange(
     if end is None:
         start, end = 0, start
     start, end, step = (x.item() if isinstance(x, Tensor) else x for x in (start, end, step))
+    if not (math.isfinite(start) and math.isfinite(end)):
+        raise ShapeError(f"unsupported range: {start} -> {end}")
+    if _wanted(dtype, out, default_dtype()).kind in "iu":
+        start, end, step = int(start), int(end), int(step)
     if step == 0:
         raise ShapeError("step must be nonzero")
     if (end - start) * step < 0:
         raise ShapeError("upper bound and lower bound inconsistent with step sign")
     whole = all(isinstance(x, int) for x in (start, end, step))
-    wanted = (INT64 if whole else default_dtype()) if dtype is None else as_numpy(dtype)
+    wanted = _wanted(dtype, out, INT64 if whole else default_dtype())
     count = math.ceil((end - start) / step)
     if whole:
         array = np.arange(start, start + count * step, step, dtype=np.int64)
     else:
         array = start + step * np.arange(count, dtype=np.float64)
-    return _finished(constant(array.astype(wanted)), requires_grad)
+    return _finished(constant(array.astype(wanted)), requires_grad, out)
 
 
 def linspace(
@@ -324,11 +339,11 @@ def linspace(
     start, end = (x.item() if isinstance(x, Tensor) else x for x in (start, end))
     if steps < 0:
         raise ShapeError("number of steps must be non-negative")
-    wanted = default_dtype() if dtype is None else as_numpy(dtype)
+    wanted = _wanted(dtype, out, default_dtype())
     array = np.linspace(start, end, steps, dtype=np.float64)
     if wanted.kind in "iu":
         array = np.trunc(array)
-    return _finished(constant(array.astype(wanted)), requires_grad)
+    return _finished(constant(array.astype(wanted)), requires_grad, out)
 
 
 def logspace(
@@ -340,13 +355,18 @@ def logspace(
     dtype: Any = None,
     device: Any = None,
     requires_grad: bool = False,
+    out: Tensor | None = None,
 ) -> Tensor:
     """base ** x for `steps` values of x at equal distance from start to end."""
     check_device(device)
     start, end = (x.item() if isinstance(x, Tensor) else x for x in (start, end))
-    wanted = default_dtype() if dtype is None else as_numpy(dtype)
+    if steps < 0:
+        raise ShapeError("number of steps must be non-negative")
+    wanted = _wanted(dtype, out, default_dtype())
+    if wanted.kind in "iu":
+        start, end = int(start), int(end)  # the exponents have the dtype of the result
     array = np.power(float(base), np.linspace(start, end, steps, dtype=np.float64))
-    return _finished(constant(array.astype(wanted)), requires_grad)
+    return _finished(constant(array.astype(wanted)), requires_grad, out)
 
 
 def eye(
@@ -360,8 +380,10 @@ def eye(
 ) -> Tensor:
     """Ones on the diagonal, zeros elsewhere."""
     check_device(device)
-    wanted = default_dtype() if dtype is None else as_numpy(dtype)
-    return _finished(constant(np.eye(n, m, dtype=wanted)), requires_grad)
+    if n < 0 or (m is not None and m < 0):
+        raise ShapeError(f"eye(): n and m must be greater or equal to 0, got {n} and {m}")
+    wanted = _wanted(dtype, out, default_dtype())
+    return _finished(constant(np.eye(n, m, dtype=wanted)), requires_grad, out)
 
 
 __all__ = [
