@@ -10,6 +10,7 @@ from narae import primitives as p
 from narae.base.errors import ConfigError, ShapeError, explain
 from narae.tensors import Tensor, broadcast_tensors, no_grad
 from narae.tensors.eager import apply
+from narae.tensors.operands import deliver
 from narae.tensors.views import check_writable, write
 
 from .pool import averaged
@@ -279,7 +280,7 @@ def normalize(
     tensor([[0.6000, 0.8000]])
     """
     x: Any = input
-    return x / x.norm(p, dim, keepdim=True).clamp(min=eps)
+    return deliver(x / x.norm(p, dim, keepdim=True).clamp(min=eps), out, "normalize")
 
 
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:

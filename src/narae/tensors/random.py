@@ -15,7 +15,7 @@ import numpy as np
 from narae.base.dtypes import INT64, as_numpy, default_dtype, is_floating
 from narae.base.errors import DTypeError, explain
 
-from .creation import _finished, _sizes, constant
+from .creation import _finished, _sizes, _wanted, constant
 from .devices import CPU, check_device
 from .modes import modes
 from .mt19937 import MT19937
@@ -192,9 +192,9 @@ def rand(
 ) -> Tensor:
     """Uniform numbers in [0, 1)."""
     check_device(device)
-    shape, kind = _sizes(size), _float_dtype(dtype)
+    shape, kind = _sizes(size), _float_dtype(_wanted(dtype, out, None))
     made = draw(generator, lambda engine: engine.uniform(shape, kind), shape, kind)
-    return _finished(made, requires_grad)
+    return _finished(made, requires_grad, out)
 
 
 def randn(
@@ -207,9 +207,9 @@ def randn(
 ) -> Tensor:
     """Normal numbers with mean 0 and standard deviation 1."""
     check_device(device)
-    shape, kind = _sizes(size), _float_dtype(dtype)
+    shape, kind = _sizes(size), _float_dtype(_wanted(dtype, out, None))
     made = draw(generator, lambda engine: engine.normal(shape, kind), shape, kind)
-    return _finished(made, requires_grad)
+    return _finished(made, requires_grad, out)
 
 
 def randint(
@@ -310,7 +310,8 @@ def bernoulli(
     """Ones with the probabilities that a tensor holds (or with probability p), zeros otherwise."""
     chances = input._array if p is None else p
     shape, kind = tuple(input.shape), input._value.dtype
-    return draw(generator, lambda engine: engine.bernoulli(shape, chances, kind), shape, kind)
+    made = draw(generator, lambda engine: engine.bernoulli(shape, chances, kind), shape, kind)
+    return _finished(made, False, out)
 
 
 def multinomial(
