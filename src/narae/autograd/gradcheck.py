@@ -139,9 +139,13 @@ def _starting_grads(world: Numbers, outputs: Sequence[Any], given: Any) -> Seque
         return tuple(given) if isinstance(given, (tuple, list)) else (given,)
     random = np.random.default_rng(0)
     return [
-        world.tensor_of(random.standard_normal(world.array_of(out).shape), requires_grad=True)
+        world.tensor_of(_normal(random, world.array_of(out).shape), requires_grad=True)
         for out in outputs
     ]
+
+
+def _normal(random: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    return np.asarray(random.standard_normal(shape))
 
 
 # --- what is compared -----------------------------------------------------------------------
@@ -296,8 +300,8 @@ def _compare_projection(
     result = func(*arguments)
     keep = _places_of_outputs(world, result)
     out = _as_tuple(result)[keep[place]]
-    weight = random.standard_normal(world.array_of(out).shape)
-    direction = random.standard_normal(array.shape)
+    weight = _normal(random, world.array_of(out).shape)
+    direction = _normal(random, array.shape)
 
     def evaluate() -> Array:
         return world.array_of(_as_tuple(func(*arguments))[keep[place]])

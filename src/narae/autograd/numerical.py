@@ -108,7 +108,7 @@ def _single(result: Array) -> float:
 def _precision(array: Array) -> float:
     import ml_dtypes
 
-    return float(ml_dtypes.finfo(array.dtype).eps)
+    return float(ml_dtypes.finfo(array.dtype).eps)  # type: ignore[no-untyped-call]
 
 
 def _check_floating(array: Array) -> None:

@@ -50,7 +50,7 @@ class Variable(metaclass=_VariableMeta):
 
     def __new__(cls, data: Tensor, requires_grad: bool = False) -> Any:
         """A tensor on the storage of `data`."""
-        tensor = data.detach()  # type: ignore[attr-defined]
+        tensor = data.detach()
         return tensor.requires_grad_() if requires_grad else tensor
 
 

@@ -213,11 +213,12 @@ def backward(
     owners = None if inputs is None else _owners(_as_list(inputs))
     with enable_grad() if create_graph else no_grad():
         roots = _roots(roots_of, _as_list(grad_tensors, len(roots_of)), create_graph)
-        walk = Walk(_TensorValues(create_graph), not keep, owners)
-        results = walk.run(roots)
+        values = _TensorValues(create_graph)
+        targets = None if owners is None else list(owners)
+        results = Walk(values, not keep, targets).run(roots)
         for edge in list(results):
             owner = edge if owners is None else owners[edge]
-            _accumulate(owner, results, edge, walk.values)
+            _accumulate(owner, results, edge, values)
 
 
 def _owners(inputs: Sequence[Tensor]) -> dict[Any, Tensor]:
@@ -352,7 +353,11 @@ def _taken(results: dict[Any, Any], edge: Any, uses: Counter[Any]) -> Tensor | N
         return None
     uses[edge] -= 1
     held = [results[edge]] if uses[edge] else [results.pop(edge)]
-    return held[0] if isinstance(held[0], Tensor) else wrap(_own_memory(held))
+    (grad,) = held
+    if isinstance(grad, Tensor):
+        return grad
+    del grad
+    return wrap(_own_memory(held))
 
 
 def _result(x: Tensor, grad: Any, allow_unused: bool | None, materialize: bool) -> Tensor | None:
@@ -361,7 +366,8 @@ def _result(x: Tensor, grad: Any, allow_unused: bool | None, materialize: bool) 
     if materialize:
         from .creation import zeros_like
 
-        return zeros_like(x)
+        zeros: Tensor = zeros_like(x)
+        return zeros
     if not allow_unused:
         raise GraphError(
             "[grad] One of the differentiated Tensors appears to not have been used in the graph. "

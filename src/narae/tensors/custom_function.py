@@ -43,7 +43,7 @@ def _context_class(function: type[Function]) -> type[FunctionCtx]:
     if kind is None:
         kind = type(function.__name__ + "Backward", (FunctionCtx,), {"_forward_cls": function})
         function._context_class = kind  # type: ignore[attr-defined]
-    return kind  # type: ignore[no-any-return]
+    return kind
 
 
 def _forward(function: type[Function], ctx: FunctionCtx, arguments: tuple[Any, ...]) -> Any:
@@ -224,7 +224,7 @@ def differentiate_once(
         return output
     several = isinstance(output, tuple)
     refused = [
-        _Refuse.apply(x.detach_().requires_grad_()) if isinstance(x, Tensor) else x  # type: ignore[attr-defined]
+        _Refuse.apply(x.detach_().requires_grad_()) if isinstance(x, Tensor) else x
         for x in (output if several else (output,))
     ]
     return tuple(refused) if several else refused[0]

@@ -38,7 +38,7 @@ def _prepared(inputs: Tensors, create_graph: bool) -> Tensors:
         if create_graph and x.requires_grad:
             prepared.append(copy_primitive(x))
         else:
-            fresh = x.detach()  # type: ignore[attr-defined]
+            fresh = x.detach()
             prepared.append(fresh.requires_grad_())
     return tuple(prepared)
 
@@ -115,7 +115,7 @@ def _grads(
 def _finished(results: Tensors, create_graph: bool) -> Tensors:
     if create_graph:
         return results
-    return tuple(x.detach() for x in results)  # type: ignore[attr-defined]
+    return tuple(x.detach() for x in results)
 
 
 def _shaped(results: Tensors, several: bool) -> Any:
