@@ -33,7 +33,7 @@ def save(obj: Any, f: Target) -> None:
     {'w': tensor([1., 1.]), 'epoch': 3}
     """
     structure, arrays = pack(obj)
-    write_tensors(f, arrays, {"format": "narae", _STRUCTURE: structure})
+    write_tensors(f, arrays, {_STRUCTURE: structure})
 
 
 def load(f: Target, map_location: Any = None, **options: Any) -> Any:

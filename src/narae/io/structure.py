@@ -108,9 +108,10 @@ class _Packer:
 
 def _unpack(packed: Any, arrays: Mapping[str, Array]) -> Any:
     if not isinstance(packed, dict):
+        if isinstance(packed, list):
+            raise ValueError("a list without its kind")
         return packed
-    kind = next(iter(packed))
-    content = packed[kind]
+    kind, content = next(iter(packed.items()), ("", None))
     if kind == "tensor":
         return _unpack_tensor(packed, arrays[content])
     if kind == "array":

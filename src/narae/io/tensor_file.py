@@ -1,4 +1,4 @@
-"""Named arrays in one safetensors file, with a checksum over all their bytes.
+"""Named arrays in one safetensors file, with a checksum over all that it says.
 
 Source: the safetensors format, https://huggingface.co/docs/safetensors
 """
@@ -39,7 +39,7 @@ _DTYPES: dict[str, np.dtype[Any]] = {
         "BOOL": "?",
     }.items()
 }
-_CHECKSUM = "checksum"
+_FORMAT, _OURS, _CHECKSUM = "format", "narae", "checksum"
 _LENGTH_BYTES = 8  # the file begins with the length of its JSON header
 _PICKLE_MAGICS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 _FETCH_AGAIN = "take an older copy of the file, or save it again"
@@ -64,8 +64,9 @@ def write_tensors(
     """
     numpy_api: Any = require("safetensors.numpy", "train", "writing weights")
     dense = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    checksum = tensors_checksum(dense)
-    data = numpy_api.save(dense, metadata={**(metadata or {}), _CHECKSUM: checksum})
+    texts = {**(metadata or {}), _FORMAT: _OURS}
+    checksum = file_checksum(dense, texts)
+    data = numpy_api.save(dense, metadata={**texts, _CHECKSUM: checksum})
     if isinstance(target, str | os.PathLike):
         with atomic_write(target) as file:
             file.write(data)
@@ -77,8 +78,8 @@ def write_tensors(
 def read_tensors(source: Target) -> tuple[dict[str, Array], dict[str, str]]:
     """Read a safetensors file whole: its arrays, which may be written to, and its metadata.
 
-    Nothing is trusted: the header must describe exactly the bytes that follow, and if the file
-    has a checksum, the bytes must match it.
+    Nothing is trusted: the header must describe exactly the bytes that follow, and if Narae wrote
+    the file, all of it must match its checksum.
 
     Args:
         source: a path, or a file open for reading bytes.
@@ -101,13 +102,16 @@ def read_tensors(source: Target) -> tuple[dict[str, Array], dict[str, str]]:
         _refuse(name, given, "a safetensors file is a header and exactly its bytes", cause=error)
     arrays = {key: _array_of(name, key, entry) for key, entry in entries}
     metadata = _metadata_of(data)
-    _check(name, arrays, metadata.get(_CHECKSUM))
+    if any("narae" in text for item in metadata.items() for text in item):
+        _check(name, arrays, metadata)
     return arrays, metadata
 
 
-def tensors_checksum(arrays: Mapping[str, Array]) -> str:
-    """SHA-256 over names, dtypes, shapes and bytes, in the order of the names."""
+def file_checksum(arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> str:
+    """SHA-256 over texts, and over names, dtypes, shapes and bytes, in the order of the names."""
     digest = hashlib.sha256()
+    for name in sorted(metadata):
+        digest.update(f"{name}\0{metadata[name]}\0".encode())
     for name in sorted(arrays):
         array = arrays[name]
         digest.update(f"{name}\0{array.dtype.name}\0{array.shape}\0".encode())
@@ -146,12 +150,11 @@ def _metadata_of(data: bytes) -> dict[str, str]:
     return dict(header.get("__metadata__", {}))
 
 
-def _check(name: str, arrays: Mapping[str, Array], expected: str | None) -> None:
-    if expected is None:
-        return
-    found = tensors_checksum(arrays)
+def _check(name: str, arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
+    texts = {key: text for key, text in metadata.items() if key != _CHECKSUM}
+    found, expected = file_checksum(arrays, texts), metadata.get(_CHECKSUM)
     if found != expected:
-        _refuse(name, f"its numbers have the checksum {found}", f"it was saved with {expected}")
+        _refuse(name, f"its content has the checksum {found}", f"it was saved with {expected}")
 
 
 def _refuse(
