@@ -167,12 +167,12 @@ def test_an_index_out_of_range_is_refused_when_the_program_runs(name, bad):
 
 
 def test_a_mask_in_a_trace_is_refused_with_the_way_out():
-    with pytest.raises(narae.base.errors.TraceError, match="narae.where"):
+    with pytest.raises(narae.base.errors.TraceError, match=r"narae\.where"):
         narae.compile(lambda x: x[x > 0])(narae.tensor(numbers((3, 3))))
 
 
 def test_sizes_that_depend_on_numbers_are_refused():
-    with pytest.raises(narae.base.errors.TraceError, match="narae.where"):
+    with pytest.raises(narae.base.errors.TraceError, match=r"narae\.where"):
         narae.compile(lambda x: x.nonzero())(narae.tensor(numbers((3, 3))))
 
 

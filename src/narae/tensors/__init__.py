@@ -43,7 +43,7 @@ _FUNCTION_MODULES = (
     "searching",
     "linear",
     "contracting",
-    "einsum",
+    "einsum_notation",
     "ordering",
     "conversion",
     "memory",
