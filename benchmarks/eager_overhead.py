@@ -1,6 +1,6 @@
 """What an eager operation costs on small tensors: Narae and PyTorch in turn, in one run.
 
-    python benchmarks/eager_overhead.py [--rounds 30] [--write]
+    python benchmarks/eager_overhead.py [--rounds 200] [--write]
 
 Small tensors show the overhead of the framework, not the speed of arithmetic. Each row is timed in
 many short rounds, Narae and PyTorch alternating, and the ratio is the median of the ratios of
@@ -253,8 +253,8 @@ Every table names the command that makes it. Losses are listed like wins.
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=30, help="pairs of rounds for each row")
-    parser.add_argument("--calls", type=int, default=200, help="calls in each round")
+    parser.add_argument("--rounds", type=int, default=200, help="pairs of rounds for each row")
+    parser.add_argument("--calls", type=int, default=20, help="calls in each round")
     parser.add_argument("--write", action="store_true", help="put the table into RESULTS.md")
     options = parser.parse_args()
     print(HEADER)

@@ -140,7 +140,7 @@ def set_default_dtype(dtype: Any) -> None:
         from .errors import DTypeError, explain
 
         raise DTypeError(
-            explain("set_default_dtype", f"got {dtype}", "only floating point dtypes can be default")
+            explain("set_default_dtype", f"got {dtype}", "only floating point ones can be default")
         )
     _default[0] = chosen
 

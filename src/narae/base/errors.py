@@ -1,4 +1,4 @@
-"""Narae's errors: each is also the built-in class that fits, so `except ValueError` keeps working."""
+"""Narae's errors: each is also the built-in class that fits, so `except ValueError` works."""
 
 import importlib
 from types import ModuleType

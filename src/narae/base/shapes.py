@@ -105,8 +105,10 @@ def infer_reshape(shape: Sequence[int], wanted: Sequence[int]) -> Shape:
     >>> infer_reshape((2, 6), (3, -1))
     (3, 4)
     """
-    wanted = tuple(int(size) for size in wanted)
+    wanted = tuple(wanted)
     total = math.prod(shape)
+    if math.prod(wanted) == total and min(wanted, default=0) >= 0:
+        return wanted
     if wanted.count(-1) > 1:
         raise ShapeError("[reshape] only one dimension can be inferred: use -1 once")
     known = math.prod(size for size in wanted if size != -1)

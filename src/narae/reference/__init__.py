@@ -1,5 +1,5 @@
 """Floor 4: the reference executor. NumPy says what every primitive means."""
 
-from .executor import ReferenceExecutor, execute, lowered
+from .executor import LOWERINGS, ReferenceExecutor, execute, lowered
 
-__all__ = ["ReferenceExecutor", "execute", "lowered"]
+__all__ = ["LOWERINGS", "ReferenceExecutor", "execute", "lowered"]

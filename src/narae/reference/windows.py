@@ -76,7 +76,7 @@ def tap(position: int, count: int, stride: int, dilation: int) -> slice:
 
 @remembered
 def taps(place: int, kernel: int, count: int, stride: int, dilation: int) -> tuple[Where, ...]:
-    """Indices that read, for each tap of the kernel, its positions along dimension `place` of an array."""
+    """Indices that read the positions of each tap of the kernel along dimension `place`."""
     whole = (slice(None),) * place
     return tuple((*whole, tap(position, count, stride, dilation)) for position in range(kernel))
 

@@ -247,7 +247,7 @@ def full(
 
 def _like(name: str, maker: Any, text: str) -> Any:
     def make(
-        input: Tensor,  # noqa: A002
+        input: Tensor,
         *,
         dtype: Any = None,
         device: Any = None,
@@ -270,7 +270,7 @@ empty_like = _like("empty_like", empty, "A tensor to be written to, like another
 
 
 def full_like(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     fill_value: Any,
     *,
     dtype: Any = None,

@@ -8,9 +8,9 @@ from narae.base.errors import DeviceError, explain
 class Device:
     """Where tensors live, such as `narae.device("cpu")`."""
 
-    def __init__(self, type: Any, index: int | None = None) -> None:  # noqa: A002
+    def __init__(self, type: Any, index: int | None = None) -> None:
         if isinstance(type, Device):
-            type, index = type.type, type.index  # noqa: A001
+            type, index = type.type, type.index
         name, _, number = str(type).partition(":")
         if name not in ("cpu", "cuda", "tpu", "mps", "meta") or (number and not number.isdigit()):
             raise DeviceError(

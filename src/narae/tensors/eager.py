@@ -7,12 +7,11 @@ import numpy as np
 
 from narae.autograd.tape import TapeNode
 from narae.base.dtypes import FLOAT32, as_numpy, is_floating, is_half, result_type
-from narae.ir.builder import current_builder
 from narae.ir import Value
+from narae.ir.builder import current_builder
 from narae.ir.dispatch import bind, register_interpreter, register_source
-from narae.primitives import Primitive
+from narae.primitives import Primitive, full
 from narae.primitives import cast as cast_primitive
-from narae.primitives import full
 from narae.primitives.record import residual_count
 from narae.reference import execute, lowered
 
@@ -118,6 +117,11 @@ def _with_shape(operand: Any) -> Any:
     if isinstance(operand, Tensor):
         return operand._value
     return operand if hasattr(operand, "shape") else np.asarray(operand)
+
+
+def saved_facts(operation: Primitive, value: Any) -> list[Any]:
+    """What a movement saves of its one operand: shape and dtype, never the elements."""
+    return [value.shape if kind == "shape" else value.dtype for kind, _ in operation.save_plan]
 
 
 def _edges_of(operands: Sequence[Any]) -> tuple[Any, ...]:
@@ -371,9 +375,7 @@ def as_operand(x: Any, what: str) -> Any:
         return x.item()
     if isinstance(x, ndarray):
         return wrap(x)
-    raise TypeError(
-        f"{what}(): argument must be Tensor or a number, not {type(x).__name__}"
-    )
+    raise TypeError(f"{what}(): argument must be Tensor or a number, not {type(x).__name__}")
 
 
 def converted(x: Any, dtype: Any) -> Any:

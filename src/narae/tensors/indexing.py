@@ -114,8 +114,12 @@ def selection_of(shape: Shape, key: Any) -> Selection:
     Raises:
         IndexError: for too many indices, numbers out of range, or items of another kind.
     """
-    items = [_normalized(item) for item in _items(key)]
-    covered = sum(_covered(item) for item in items)
+    items = _items(key)
+    if all(type(item) is slice or type(item) is int for item in items):
+        covered = len(items)
+    else:
+        items = tuple(_normalized(item) for item in items)
+        covered = sum(_covered(item) for item in items)
     if covered > len(shape):
         raise BoundsError(_too_many_message(shape, covered))
     selection = Selection(shape)
@@ -199,11 +203,29 @@ def getitem(input: Tensor, key: Any) -> Tensor:
         size = input._value.shape[0]
         if -size <= key < size:
             return make_view(input, p.select, dim=0, index=key % size)
+    if type(key) is slice and input._value.ndim:
+        return _first_slice(input, key)
     selection = selection_of(input._value.shape, key)
     view = _view_of(input, selection)
     if selection.places:
         return take_at(view, selection.places)
     return alias(input) if view is input else view
+
+
+def _first_slice(x: Tensor, key: slice) -> Tensor:
+    """`x[start:stop:step]`, the commonest of all."""
+    shape = x._value.shape
+    start, stop, step = key.indices(shape[0])
+    if step < 0 or (start, stop, step) == (0, shape[0], 1):
+        return getitem(x, (key,))
+    zeros, ones = (0,) * (len(shape) - 1), (1,) * (len(shape) - 1)
+    return make_view(
+        x,
+        p.slice_,
+        start=(start, *zeros),
+        stop=(max(start, stop), *shape[1:]),
+        step=(step, *ones),
+    )
 
 
 def setitem(input: Tensor, key: Any, value: Any) -> None:

@@ -248,24 +248,24 @@ def randperm(
     return _finished(made, requires_grad)
 
 
-def _like_dtype(input: Tensor, dtype: Any) -> Any:  # noqa: A002
+def _like_dtype(input: Tensor, dtype: Any) -> Any:
     return input._value.dtype if dtype is None else as_numpy(dtype)
 
 
-def rand_like(input: Tensor, *, dtype: Any = None, **options: Any) -> Tensor:  # noqa: A002
+def rand_like(input: Tensor, *, dtype: Any = None, **options: Any) -> Tensor:
     """Uniform numbers with the shape and dtype of a tensor."""
     options.pop("memory_format", None)
     return rand(input.shape, dtype=_like_dtype(input, dtype), **options)
 
 
-def randn_like(input: Tensor, *, dtype: Any = None, **options: Any) -> Tensor:  # noqa: A002
+def randn_like(input: Tensor, *, dtype: Any = None, **options: Any) -> Tensor:
     """Normal numbers with the shape and dtype of a tensor."""
     options.pop("memory_format", None)
     return randn(input.shape, dtype=_like_dtype(input, dtype), **options)
 
 
 def randint_like(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     low: int,
     high: int | None = None,
     *,
@@ -301,7 +301,7 @@ def normal(
 
 
 def bernoulli(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     p: float | None = None,
     *,
     generator: Generator | None = None,
@@ -315,7 +315,7 @@ def bernoulli(
 
 
 def multinomial(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     num_samples: int,
     replacement: bool = False,
     *,
@@ -335,14 +335,14 @@ def multinomial(
 # --- in place -------------------------------------------------------------------------------
 
 
-def _fill(input: Tensor, name: str, generator: Any, sample: Any) -> Tensor:  # noqa: A002
+def _fill(input: Tensor, name: str, generator: Any, sample: Any) -> Tensor:
     check_writable(input, name)
     shape, kind = tuple(input.shape), input._value.dtype
     made = draw(generator, lambda engine: sample(engine, shape, kind), shape, kind)
     return write(input, made, name)
 
 
-def _check_floating(input: Tensor, name: str) -> None:  # noqa: A002
+def _check_floating(input: Tensor, name: str) -> None:
     if not is_floating(input._value.dtype):
         raise DTypeError(
             explain(name, f"the tensor is {input.dtype}", "it must be a floating point one")
@@ -350,7 +350,7 @@ def _check_floating(input: Tensor, name: str) -> None:  # noqa: A002
 
 
 def uniform_(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     from_: float = 0.0,
     to: float = 1.0,
     *,
@@ -369,7 +369,7 @@ def uniform_(
 
 
 def normal_(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     mean: float = 0.0,
     std: float = 1.0,
     *,
@@ -387,7 +387,7 @@ def normal_(
 
 
 def random_(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     from_: int | None = None,
     to: int | None = None,
     *,
@@ -408,7 +408,7 @@ def random_(
 
 
 def bernoulli_(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     p: Any = 0.5,
     *,
     generator: Generator | None = None,
@@ -424,7 +424,7 @@ def bernoulli_(
 
 
 def exponential_(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     lambd: float = 1.0,
     *,
     generator: Generator | None = None,

@@ -36,7 +36,7 @@ def is_tensor(obj: object) -> bool:
     return isinstance(obj, Tensor)
 
 
-def is_floating_point(input: object) -> bool:  # noqa: A002
+def is_floating_point(input: object) -> bool:
     """Whether a tensor holds floating point numbers."""
     return bool(input.is_floating_point())  # type: ignore[attr-defined]
 

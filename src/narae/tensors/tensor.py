@@ -45,6 +45,7 @@ class Tensor:
     _viewed: bool = False
     _hooks: Any = None
     _inference: bool = False
+    _retains: int = 0
     _weak: bool = False
     __array_priority__ = 1000
 
@@ -52,7 +53,6 @@ class Tensor:
 
         def __getattr__(self, name: str) -> Any:
             """Most methods are attached by `tensors.methods`; type checkers cannot see them."""
-
 
     def __init__(self, *sizes_or_data: Any, dtype: Any = None) -> None:
         from .creation import legacy_value
@@ -282,7 +282,7 @@ class Tensor:
     @property
     def retains_grad(self) -> bool:
         """Whether `retain_grad` was called on it."""
-        return bool(self.__dict__.get("_retains", False))
+        return self._retains != 0
 
     # --- versions and tracing --------------------------------------------------------------
 
@@ -336,16 +336,19 @@ class Tensor:
     def tolist(self) -> Any:
         """The elements as nested lists of Python numbers; a number for a 0-d tensor."""
         array = self._array
-        return array.astype(np.float64).tolist() if array.dtype.itemsize == 2 and (
-            dtypes.is_half(array.dtype)
-        ) else array.tolist()
+        return (
+            array.astype(np.float64).tolist()
+            if array.dtype.itemsize == 2 and (dtypes.is_half(array.dtype))
+            else array.tolist()
+        )
 
     def __bool__(self) -> bool:
         array = self._array
         if array.size != 1:
+            amount = "more than one value" if array.size else "no values"
             raise GraphError(
-                f"Boolean value of Tensor with {'more than one value' if array.size else 'no values'}"
-                " is ambiguous. Fix: reduce it first with .any() or .all()"
+                f"Boolean value of Tensor with {amount} is ambiguous. Fix: reduce it "
+                "first with .any() or .all()"
             )
         return bool(array.item())
 

@@ -14,12 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from narae.autograd.tape import TapeNode
 from narae.base.errors import GraphError, ShapeError, explain
 from narae.base.shapes import Shape
 from narae.ir import Value
 from narae.primitives import Primitive, copy, update_slice, write_at
+from narae.reference import LOWERINGS
 
-from .eager import apply, converted, ndarray
+from .eager import apply, converted, ndarray, saved_facts
 from .layout import strides_of
 from .modes import modes
 from .tensor import Tensor, wrap
@@ -111,8 +113,28 @@ def _moved(x: Tensor, steps: tuple[Step, ...], grad: bool) -> Tensor:
 
 def make_view(x: Tensor, operation: Primitive, **attrs: Any) -> Tensor:
     """Apply a movement whose result shares the storage of x."""
-    out: Tensor = apply(operation, x, **attrs)
-    attach_view(out, x, ((operation, attrs),))
+    value = x._value
+    lowering = LOWERINGS.get(operation)
+    plain = value.__class__ is ndarray and x._view is None and lowering is not None
+    if not plain or modes.trace is not None or modes.anomaly or not modes.grad or modes.inference:
+        out: Tensor = apply(operation, x, **attrs)
+        attach_view(out, x, ((operation, attrs),))
+        return out
+    # The usual case, written out: eager, and x is no view itself.
+    out = wrap(lowering(value, **attrs))
+    if x._requires_grad:
+        node = x._node
+        saved = saved_facts(operation, value)
+        parents = (x if node is None else node,)
+        out._node = TapeNode(operation, parents, saved, attrs, out._value.shape)
+        out._requires_grad = True
+    cell = x._cell
+    if cell is None:
+        cell = x._cell = [0, ""]
+    x._viewed = True
+    out._cell = cell
+    steps = ((operation, attrs),)
+    out._view = View(x, steps, cell[0], x, steps)
     return out
 
 
@@ -336,7 +358,7 @@ def rebase(x: Tensor, result: Tensor) -> None:
     view = x._view
     x._log()
     if view is None or view.origin is None:
-        x._node, x._requires_grad = result._node, result._requires_grad
+        _take_place(x, result)
         if view is not None:
             view.seen = x._version
         return
@@ -345,9 +367,19 @@ def rebase(x: Tensor, result: Tensor) -> None:
     before = wrap(origin._value)
     before._node, before._requires_grad = origin._node, origin._requires_grad
     updated = unview(before, view.moves, result)
-    origin._node, origin._requires_grad = updated._node, updated._requires_grad
+    _take_place(origin, updated)
     view.seen = -1
     view.refresh(x)
+
+
+def _take_place(x: Tensor, result: Tensor) -> None:
+    """Move x to the place on the tape that a result has, and what keeps its gradient with it."""
+    before = x._node
+    x._node, x._requires_grad = result._node, result._requires_grad
+    if x._retains:
+        from .backward import move_retained
+
+        move_retained(x, before)
 
 
 def version_before(x: Tensor) -> Tensor:
