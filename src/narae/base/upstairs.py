@@ -1,8 +1,8 @@
 """The one way up: a lower floor asks for a name, and the façade has said who answers.
 
 PyTorch's users look for `grad` and `no_grad` in `autograd`, which is a floor below the tensors
-they work on. Imports only point down; so `narae/__init__.py`, which stands outside the floors, tells this
-room once who answers, and `narae.autograd` asks here.
+they work on. Imports only point down; so `narae/__init__.py`, which stands outside the floors,
+tells this room once who answers, and `narae.autograd` asks here.
 """
 
 from collections.abc import Callable
