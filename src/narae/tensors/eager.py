@@ -124,9 +124,10 @@ def saved_facts(operation: Primitive, value: Any) -> list[Any]:
     return [value.shape if kind == "shape" else value.dtype for kind, _ in operation.save_plan]
 
 
-def _edges_of(operands: Sequence[Any]) -> tuple[Any, ...]:
-    """The edge of each operand; None where no gradient goes. As `edge_of`, written out."""
+def _edges_of(operands: Sequence[Any]) -> list[Any] | None:
+    """The edge of each operand, None where no gradient goes (as `edge_of`); None if all are."""
     edges: list[Any] = []
+    wanted = False
     for x in operands:
         edge = None
         if isinstance(x, Tensor):
@@ -134,17 +135,19 @@ def _edges_of(operands: Sequence[Any]) -> tuple[Any, ...]:
                 x._view.refresh(x)
             if x._requires_grad:
                 edge = x if x._node is None else x._node
+                wanted = True
         edges.append(edge)
-    return tuple(edges)
+    return edges if wanted else None
 
 
 def record(
     operation: Any, operands: Sequence[Any], results: Sequence[Tensor], attrs: dict[str, Any]
 ) -> None:
     """Put a node on the tape if some operand needs a gradient."""
-    parents = _edges_of(operands)
-    if parents.count(None) == len(parents):
+    edges = _edges_of(operands)
+    if edges is None:
         return
+    parents = tuple(edges)
     saved = _saved_items(operation, operands, results, attrs) if operation.save_plan else []
     if operation.outputs == 1:
         (out,) = results
