@@ -261,6 +261,17 @@ def names_of_nodes(lib):
     return [str(y.grad_fn).strip("<>").split(" ")[0] for y in nodes]
 
 
+@scenario
+def the_graph_can_be_walked(lib):
+    x, w = leaf(lib, 3), leaf(lib, 3)
+    node = ((x * w).exp() + 1).grad_fn
+    names = []
+    while node.next_functions:
+        names.append((node.name(), len(node.next_functions)))
+        node = node.next_functions[0][0]
+    return [names, node.name().split("::")[-1], node.variable is x, node.next_functions == ()]
+
+
 # --- hooks ----------------------------------------------------------------------------------
 
 
@@ -323,6 +334,22 @@ def retained_grad(lib):
     (y * y).sum().backward(retain_graph=True)
     (y * 2).sum().backward()
     return [x.grad, y.grad, y.retains_grad, x.retains_grad]
+
+
+@scenario
+def retained_grad_follows_writes(lib):
+    x = leaf(lib, 3)
+    y, z = x.exp(), x.exp()
+    y.retain_grad()
+    z.retain_grad()
+    w = y * 1
+    w.retain_grad()
+    w.mul_(3)
+    v = z * 1
+    v.retain_grad()
+    v[1:].mul_(4)
+    (w.sum() + (v * v).sum()).backward()
+    return [x.grad, y.grad, z.grad, w.grad, v.grad, w.retains_grad]
 
 
 @scenario

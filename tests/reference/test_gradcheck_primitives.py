@@ -9,6 +9,7 @@ import pytest
 import narae
 from narae import primitives as p
 from narae.autograd import gradcheck, gradgradcheck
+from narae.autograd.tape import TapeNode
 from narae.base.dtypes import is_floating
 from narae.ir import check, evaluate, trace
 from narae.primitives import REGISTRY, Composite
@@ -174,7 +175,7 @@ def steps_of_tape(tensor):
     stack, nodes = [tensor.grad_fn], {}
     while stack:
         node = stack.pop()
-        if node is None or isinstance(node, narae.Tensor) or node.number in nodes:
+        if not isinstance(node, TapeNode) or node.number in nodes:
             continue
         nodes[node.number] = node
         stack.extend(parent for parent, _ in node.next_functions)

@@ -6,6 +6,35 @@ from typing import Any
 new_number = count(1).__next__
 
 
+class NodeName(str):
+    """A name that may also be called: PyTorch's programs ask for `grad_fn.name()`."""
+
+    def __call__(self) -> str:
+        return str(self)
+
+
+class AccumulateGrad:
+    """What stands for a leaf among the `next_functions` of a node."""
+
+    __slots__ = ("variable",)
+    name = NodeName("AccumulateGrad")
+    next_functions: tuple[tuple[Any, int], ...] = ()
+
+    def __init__(self, variable: Any) -> None:
+        self.variable = variable
+
+    def __repr__(self) -> str:
+        return "<AccumulateGrad>"
+
+
+def _next_function(parent: Any) -> tuple[Any, int]:
+    if isinstance(parent, tuple):
+        return parent
+    if parent is None or isinstance(parent, TapeNode):
+        return parent, 0
+    return AccumulateGrad(parent), 0
+
+
 class TapeNode:
     """What one operation left for its backward rules.
 
@@ -51,16 +80,14 @@ class TapeNode:
         self.line: Any = None
 
     @property
-    def name(self) -> str:
+    def name(self) -> "NodeName":
         """PyTorch's name of the node, such as "MulBackward0"."""
-        return str(self.operation.grad_name)
+        return NodeName(self.operation.grad_name)
 
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
         """The nodes that the gradients go to, with the output each one stands for."""
-        return tuple(
-            parent if isinstance(parent, tuple) else (parent, 0) for parent in self.parents
-        )
+        return tuple(_next_function(parent) for parent in self.parents)
 
     def __repr__(self) -> str:
         return f"<{self.name}>"

@@ -459,7 +459,8 @@ def retain_grad(tensor: Tensor) -> None:
         raise GraphError("can't retain_grad on Tensor that has requires_grad=False")
     if tensor.is_leaf or tensor.retains_grad:
         return
-    tensor.__dict__["_retains"] = True
+    tensor._log()
+    tensor._retains = -RemovableHandle({}).id
     weak = weakref.ref(tensor)  # the node must not keep its own result alive
 
     def keep(grad: Tensor) -> None:
@@ -471,4 +472,12 @@ def retain_grad(tensor: Tensor) -> None:
                 apply(copy_primitive, grad) if known is None else apply(add_values, known, grad)
             )
 
-    _hook_output(edge, -RemovableHandle({}).id, keep)
+    _hook_output(edge, tensor._retains, keep)
+
+
+def move_retained(tensor: Tensor, before: Any) -> None:
+    """Keep the gradient of the value that a write has made, no longer that of the old one."""
+    _, keep = _node_hooks(before).pop(tensor._retains)
+    edge = edge_of(tensor)
+    if edge is not None:
+        _hook_output(edge, tensor._retains, keep)
