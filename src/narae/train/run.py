@@ -149,6 +149,7 @@ def run_recipe(
     """
     _check_libraries()
     settings = settings or recipe.settings
+    manual_seed(settings.seed)  # before the data, which may be drawn or split at random
     run = _prepare(recipe, settings, recipe.data(data_dir), _out_path(recipe, out), compiled)
     if resume is not None:
         _check_same_recipe(recipe, resume)
@@ -162,7 +163,6 @@ def run_recipe(
 
 
 def _prepare(recipe: Recipe, settings: Settings, data: Data, out: Path, compiled: bool) -> Run:
-    manual_seed(settings.seed)
     train = DataLoader(data.train, settings.batch_size, shuffle=True)
     test = DataLoader(data.test, max(_TEST_BATCH, settings.batch_size))
     model = recipe.model()

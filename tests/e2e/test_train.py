@@ -1,0 +1,233 @@
+"""`narae train`, whole: what it shows, what it leaves, how it is stopped and gone on with."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import narae
+from narae.cli import main
+from narae.io import load_checkpoint
+
+pytest.importorskip("safetensors")
+pytest.importorskip("matplotlib")
+pytest.importorskip("sklearn")
+
+FILES = {"best.json", "best.safetensors", "last.json", "last.safetensors"}
+FILES |= {"history.json", "summary.txt"}
+PNG = b"\x89PNG\r\n\x1a\n"
+
+OWN = '''
+"""Which side of a line a point is on."""
+
+import time
+
+import narae.nn as nn
+import narae.nn.functional as F
+from narae import rand
+from narae.data import TensorDataset
+from narae.optim import SGD
+from narae.train import Data, Settings
+
+SETTINGS = Settings(epochs=4, lr=0.5, batch_size=10)
+
+
+def data(data_dir):
+    x = rand(64, 2)
+    y = (x.sum(dim=1) > 1).long()
+    return Data(TensorDataset(x[:44], y[:44]), TensorDataset(x[44:], y[44:]), ("below", "above"))
+
+
+def model():
+    last = nn.Linear(8, 2)
+    return nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.1), last)
+
+
+def loss(out, target):
+    return F.cross_entropy(out, target)
+
+
+def optimizer(model, lr):
+    return SGD(model.parameters(), lr=lr, momentum=0.9)
+
+
+def metrics(out, target):
+    return {"accuracy": (out.argmax(dim=1) == target).float().mean()}
+'''
+
+
+@pytest.fixture
+def own(tmp_path):
+    path = tmp_path / "sides.py"
+    path.write_text(OWN.lstrip(), "utf-8")
+    return path
+
+
+def files_of(folder: pathlib.Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def weights_of(checkpoint: pathlib.Path) -> dict[str, np.ndarray]:
+    return {name: np.asarray(x) for name, x in narae.load(checkpoint)["model"].items()}
+
+
+def assert_same_weights(first: pathlib.Path, second: pathlib.Path) -> None:
+    ours, theirs = weights_of(first), weights_of(second)
+    assert ours.keys() == theirs.keys()
+    for name in ours:
+        assert np.array_equal(ours[name], theirs[name]), name
+
+
+def test_a_run_shows_and_leaves_what_it_should(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "--epochs", "2"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("digits-cnn: Handwritten digits of 8 x 8 pixels")
+    assert "Sequential with 21,386 parameters, AdamW, each step one program" in shown
+    assert "1,437 samples to learn from, 360 to test on; 2 epochs of 45 batches of 32" in shown
+    line = r"epoch 2/2 · loss \d\.\d+ · accuracy \d\d\.\d\d% · val_loss \S+ · val_accuracy \S+%"
+    assert re.search(line, shown)
+    out = tmp_path / "runs" / "digits-cnn"
+    assert files_of(out) == FILES | {"digits-cnn.png"}
+    assert (out / "digits-cnn.png").read_bytes().startswith(PNG)
+    history = json.loads((out / "history.json").read_text("utf-8"))
+    assert {len(values) for values in history.values()} == {2}
+    summary = (out / "summary.txt").read_text("utf-8")
+    assert summary in shown
+    assert f"test      accuracy {history['val_accuracy'][-1]:.2%}" in summary
+    note = json.loads((out / "last.json").read_text("utf-8"))
+    assert note["recipe"] == "digits-cnn"
+    assert note["epoch"] == 2
+    assert note["settings"] == {"epochs": 2, "lr": 0.005, "batch_size": 32, "seed": 0}
+
+
+def test_a_second_run_does_not_overwrite_the_first(tmp_path, monkeypatch, own, capsys):
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        assert main(["train", str(own), "--quiet"]) == 0
+    assert capsys.readouterr().out == ""
+    assert files_of(tmp_path / "runs") == {"sides", "sides-2"}
+    assert_same_weights(
+        *(tmp_path / "runs" / name / "last.safetensors" for name in ("sides", "sides-2"))
+    )
+
+
+def test_options_change_the_run(tmp_path, own):
+    options = ["--epochs", "1", "--lr", "0.01", "--batch-size", "7", "--seed", "5"]
+    assert main(["train", str(own), "--out", str(tmp_path / "a"), "-q", *options]) == 0
+    settings = load_checkpoint(tmp_path / "a" / "last")["settings"]
+    assert settings == {"epochs": 1, "lr": 0.01, "batch_size": 7, "seed": 5}
+
+
+def test_without_compile_the_weights_are_the_same(tmp_path, own):
+    """Batch norm, dropout, momentum and a smaller last batch: eager equals one program, in bits."""
+    assert main(["train", str(own), "--out", str(tmp_path / "a"), "-q"]) == 0
+    assert main(["train", str(own), "--out", str(tmp_path / "b"), "-q", "--no-compile"]) == 0
+    assert_same_weights(tmp_path / "a" / "last.safetensors", tmp_path / "b" / "last.safetensors")
+
+
+def test_going_on_equals_never_having_stopped(tmp_path, own):
+    """Two epochs and two more from the checkpoint give the weights of four, in bits."""
+    whole, half, rest = (tmp_path / name for name in ("whole", "half", "rest"))
+    assert main(["train", str(own), "--out", str(whole), "-q"]) == 0
+    assert main(["train", str(own), "--out", str(half), "-q", "--epochs", "2"]) == 0
+    again = ["--resume", str(half / "last.safetensors"), "--epochs", "4"]
+    assert main(["train", str(own), "--out", str(rest), "-q", *again]) == 0
+    assert_same_weights(whole / "last.safetensors", rest / "last.safetensors")
+    histories = [json.loads((place / "history.json").read_text()) for place in (whole, rest)]
+    assert histories[0] == histories[1]
+
+
+def test_a_damaged_checkpoint_is_refused_and_nothing_is_written(tmp_path, own, capsys):
+    first = tmp_path / "first"
+    assert main(["train", str(own), "--out", str(first), "-q"]) == 0
+    checkpoint = first / "last.safetensors"
+    data = bytearray(checkpoint.read_bytes())
+    data[-5] ^= 4
+    checkpoint.write_bytes(data)
+    again = ["--out", str(tmp_path / "second"), "--resume", str(checkpoint)]
+    assert main(["train", str(own), *again]) == 2
+    assert "checksum" in capsys.readouterr().err
+    assert not (tmp_path / "second").exists()
+    assert main(["train", "linear-regression", *again[:3], str(first / "best.safetensors")]) == 2
+    assert "is from a run of sides" in capsys.readouterr().err
+    assert not (tmp_path / "second").exists()
+
+
+def test_a_loss_that_is_no_number_stops_the_run(tmp_path, capsys):
+    assert main(["train", "linear-regression", "--lr", "1e30", "--out", str(tmp_path / "a")]) == 2
+    error = capsys.readouterr().err
+    assert "the loss became" in error
+    assert "--lr" in error
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends SIGINT to a process")
+def test_ctrl_c_saves_and_says_so(tmp_path):
+    """Exit code 130; the checkpoint of the last whole epoch and one of the moment are there."""
+    source = OWN.replace("epochs=4", "epochs=40").replace(
+        "def loss(out, target):\n", "def loss(out, target):\n    time.sleep(0.05)\n"
+    )
+    (tmp_path / "slow.py").write_text(source.lstrip(), "utf-8")
+    command = [sys.executable, "-u", "-m", "narae", "train", "slow.py", "--no-compile"]
+    process = subprocess.Popen(
+        [*command, "--out", "out"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("epoch  2/40"):
+            break
+    time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    shown, error = process.communicate(timeout=120)
+    assert process.returncode == 130, error
+    assert "(stopped)" in shown
+    assert "the weights of this moment are in out/interrupted.safetensors" in error
+    assert "narae train slow.py --resume out/last.safetensors" in error
+    out = tmp_path / "out"
+    expected = FILES | {"slow.png", "interrupted.json", "interrupted.safetensors"}
+    assert files_of(out) == expected
+    assert 2 <= load_checkpoint(out / "last")["epoch"] < 40
+    load_checkpoint(out / "interrupted")
+
+
+def test_linear_regression_finds_the_line(tmp_path):
+    """G4: 2,000 steps from the initial weights of seed 100 end at 1.9945 and 0.0125."""
+    out = tmp_path / "line"
+    assert main(["train", "linear-regression", "--out", str(out), "-q"]) == 0
+    weights = weights_of(out / "last.safetensors")
+    assert weights["weight"].item() == pytest.approx(1.9945, abs=1e-4)
+    assert weights["bias"].item() == pytest.approx(0.0125, abs=2e-4)
+    assert (out / "linear-regression.png").read_bytes().startswith(PNG)
+
+
+@pytest.mark.slow
+def test_digits_cnn_reaches_98_percent(tmp_path):
+    out = tmp_path / "digits"
+    assert main(["train", "--out", str(out), "-q"]) == 0
+    history = json.loads((out / "history.json").read_text("utf-8"))
+    assert len(history["val_accuracy"]) == 15
+    assert history["val_accuracy"][-1] >= 0.98
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("mnist")
+def test_mnist_cnn_reaches_97_percent_in_one_epoch(tmp_path):
+    """G16, G21: the course's network on pictures scaled to 0-1, on NumPy alone."""
+    out = tmp_path / "mnist"
+    assert main(["train", "mnist-cnn", "--epochs", "1", "--out", str(out), "-q"]) == 0
+    history = json.loads((out / "history.json").read_text("utf-8"))
+    assert history["val_accuracy"][-1] >= 0.97

@@ -1,0 +1,125 @@
+"""The `narae` command: options, suggestions, exit codes. Nothing is trained here."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+import subprocess
+import sys
+
+import pytest
+
+from narae.cli import main
+from narae.cli.parser import suggestion
+
+
+def refused(capsys, *arguments: str) -> str:
+    assert main(arguments) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "Traceback" not in shown.err
+    return shown.err
+
+
+def test_version(capsys):
+    assert main(["--version"]) == 0
+    text = capsys.readouterr().out
+    assert re.match(r"narae \S+.*, numpy \d+\.\d+.*, ml-dtypes \d.*, Python 3\.\d+", text)
+    assert f"numpy {importlib.metadata.version('numpy')}" in text
+
+
+def test_help_without_arguments(capsys):
+    assert main([]) == 0
+    assert "train" in capsys.readouterr().out
+
+
+def test_python_m_narae():
+    done = subprocess.run(
+        [sys.executable, "-m", "narae", "recipes"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0
+    assert [line.split()[0] for line in done.stdout.splitlines()] == [
+        "digits-cnn",
+        "linear-regression",
+        "mnist-cnn",
+    ]
+    bad = subprocess.run(
+        [sys.executable, "-m", "narae", "trian"], capture_output=True, text=True, check=False
+    )
+    assert bad.returncode == 2
+
+
+def test_recipes_are_listed_with_their_first_line(capsys):
+    assert main(["recipes"]) == 0
+    assert "digits-cnn         Handwritten digits" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["trian"], "no command 'trian'; commands are train, recipes. Fix: did you mean train?"),
+        (["train", "--epoch", "3"], "there is no option --epoch"),
+        (["train", "--epoch", "3"], "did you mean --epochs?"),
+        (["train", "--batchsize=3"], "did you mean --batch-size?"),
+        (["train", "digits-cn"], "there is no recipe 'digits-cn'"),
+        (["train", "digits-cn"], "did you mean digits-cnn?"),
+        (["train", "zzz"], "one of digits-cnn, linear-regression, mnist-cnn"),
+        (["train", "digits-cnn", "more"], "'more' is one word too many"),
+        (["train", "--epochs", "many"], "argument --epochs: 'many' is not a whole number"),
+        (["train", "--epochs", "0"], "0 is not at least 1"),
+        (["train", "--batch-size", "-4"], "-4 is not at least 1"),
+        (["train", "--lr", "fast"], "'fast' is not a number"),
+        (["train", "--lr", "nan"], "nan is not a positive number"),
+        (["train", "--lr=-0.1"], "-0.1 is not a positive number"),
+        (["train", "--seed", "1.5"], "'1.5' is not a whole number"),
+        (["train", "--epochs"], "argument --epochs: expected one argument"),
+        (["train", "--data-dir", "no/such/place"], "--data-dir no/such/place does not exist"),
+        (["train", "--resume", "no.safetensors"], "--resume no.safetensors does not exist"),
+        (["train", "no/such/recipe.py"], "there is no file"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_explained(capsys, arguments, said):
+    message = refused(capsys, *arguments)
+    assert message.startswith("error: [")
+    assert said in message
+    assert "; " in message
+
+
+def test_a_file_is_no_data_folder(capsys, tmp_path):
+    file = tmp_path / "file"
+    file.touch()
+    assert "names a folder" in refused(capsys, "train", "--data-dir", str(file))
+
+
+def test_a_recipe_that_lacks_parts_is_explained(capsys, tmp_path):
+    recipe = tmp_path / "half.py"
+    recipe.write_text("def model(): ...\n", "utf-8")
+    assert "does not define SETTINGS, data, loss" in refused(capsys, "train", str(recipe))
+    recipe.write_text("SETTINGS = data = model = loss = optimizer = None\n", "utf-8")
+    assert "SETTINGS of" in refused(capsys, "train", str(recipe))
+
+
+def test_a_missing_extra_is_named_before_anything_is_done(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for library in ("safetensors", "matplotlib"):
+        with monkeypatch.context() as patch:
+            for name in [name for name in sys.modules if name.partition(".")[0] == library]:
+                patch.delitem(sys.modules, name)
+            patch.setitem(sys.modules, library, None)
+            message = refused(capsys, "train", "linear-regression")
+        assert f"{library} is not installed" in message
+        assert 'pip install "narae[train]"' in message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_is_no_folder_is_refused(capsys, tmp_path):
+    (tmp_path / "file").touch()
+    message = refused(capsys, "train", "linear-regression", "--out", str(tmp_path / "file"))
+    assert "--out names a folder" in message
+    message = refused(capsys, "train", "linear-regression", "--out", str(tmp_path / "file" / "x"))
+    assert "--out names a folder" in message
+
+
+def test_suggestions_are_near():
+    assert suggestion("--epoch", ["--lr", "--epochs"]) == "did you mean --epochs?"
+    assert suggestion("zzz", ["--lr", "--epochs"]) == ""
