@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from narae import primitives as p
+from narae.base.dtypes import INT64
 from narae.base.errors import BoundsError, explain
 from narae.base.shapes import Shape
 
@@ -205,11 +206,25 @@ def getitem(input: Tensor, key: Any) -> Tensor:
             return make_view(input, p.select, dim=0, index=key % size)
     if type(key) is slice and input._value.ndim:
         return _first_slice(input, key)
+    if type(key) is Tensor and key._value.dtype is INT64 and modes.trace is None:
+        taken = _rows(input, key)
+        if taken is not None:
+            return taken
     selection = selection_of(input._value.shape, key)
     view = _view_of(input, selection)
     if selection.places:
         return take_at(view, selection.places)
     return alias(input) if view is input else view
+
+
+def _rows(x: Tensor, index: Tensor) -> Tensor | None:
+    """`x[index]` for positions that count from the start; None if something is unusual."""
+    if x._value.ndim == 0 or index._value.ndim == 0:
+        return None
+    try:
+        return apply(p.take, x, index, dim=0)  # type: ignore[no-any-return]
+    except IndexError:
+        return None  # negative, or out of range: the long way tells
 
 
 def _first_slice(x: Tensor, key: slice) -> Tensor:

@@ -33,6 +33,9 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -
 
 
 def _joined(tensors: Tensors, dim: int) -> Tensor:
+    first = tensors[0]._value
+    if 0 <= dim < first.ndim and all(_same_kind(x._value, first) for x in tensors):
+        return apply(p.concat, *tensors, dim=dim)  # type: ignore[no-any-return]
     dtype = result_type([x._value for x in tensors])
     kept = [x for x in tensors if x._value.shape != (0,)]
     if not kept:
@@ -40,6 +43,11 @@ def _joined(tensors: Tensors, dim: int) -> Tensor:
     dim = normalize_dim(dim, len(kept[0]._value.shape), "cat")
     _check_alike(kept, dim)
     return apply(p.concat, *[converted(x, dtype) for x in kept], dim=dim)  # type: ignore[no-any-return]
+
+
+def _same_kind(value: Any, first: Any) -> bool:
+    """Equal shape and dtype: then nothing needs to be converted or checked."""
+    return value.dtype is first.dtype and value.shape == first.shape and value.shape != (0,)
 
 
 concat = concatenate = cat
