@@ -20,7 +20,7 @@ CALLS = {
     {"approximate": "no"}], "hardtanh": [{}, {"min_val": -0.5, "max_val": 2.0},
     {"min_val": 2.0, "max_val": 1.0}], "softplus": [{}, {"beta": 2.0, "threshold": 1.0}],
     "softshrink": [{}, {"lambd": 1.0}, {"lambd": -1.0}], "hardshrink": [{}, {"lambd": 1.0}],
-    "threshold": [{"threshold": 0.5, "value": 7.0}], 
+    "threshold": [{"threshold": 0.5, "value": 7.0}],
     "softmax": [{"dim": 0}, {"dim": -1}, {"dim": 2}],
     "log_softmax": [{"dim": 0}, {"dim": -1}], "softmin": [{"dim": 0}],
 }  # fmt: skip

@@ -105,26 +105,6 @@ def kthvalue(x: Array, *, k: int, dim: int = -1, keepdim: bool = False) -> Pair:
     return np.asarray(values.squeeze(dim)), np.asarray(indices.squeeze(dim))
 
 
-def argmax(x: Array, *, dim: int | None = None, keepdim: bool = False) -> Array:
-    """Position of the largest value along `dim`, or in the flattened array.
-
-    >>> argmax(np.array([[1.0, 7.0], [np.nan, 9.0]]), dim=1)
-    array([1, 0])
-    """
-    along = dim if x.ndim else None
-    return np.asarray(np.argmax(_comparable(x), axis=along, keepdims=keepdim), np.int64)
-
-
-def argmin(x: Array, *, dim: int | None = None, keepdim: bool = False) -> Array:
-    """Position of the smallest value along `dim`, or in the flattened array; NaN wins.
-
-    >>> argmin(np.array([[1.0, 7.0], [np.nan, 9.0]]), dim=1)
-    array([0, 0])
-    """
-    along = dim if x.ndim else None
-    return np.asarray(np.argmin(_comparable(x), axis=along, keepdims=keepdim), np.int64)
-
-
 @_any_array
 def cummax(x: Array, *, dim: int) -> Pair:
     """Largest value so far along `dim`, and the latest place where it stood.
@@ -143,24 +123,6 @@ def cummin(x: Array, *, dim: int) -> Pair:
     (array([3, 1, 1, 1]), array([0, 1, 1, 3]))
     """
     return _running(x, dim, np.minimum)
-
-
-def cumsum(x: Array, *, dim: int) -> Array:
-    """Sum so far along `dim`; float32 adds in float64, integers give int64, as in PyTorch.
-
-    >>> cumsum(np.array([1, 2, 3]), dim=0)
-    array([1, 3, 6])
-    """
-    return _accumulate(x, dim, np.add)
-
-
-def cumprod(x: Array, *, dim: int) -> Array:
-    """Product so far along `dim`; float32 multiplies in float64, integers give int64.
-
-    >>> cumprod(np.array([1, 2, 3]), dim=0)
-    array([1, 2, 6])
-    """
-    return _accumulate(x, dim, np.multiply)
 
 
 def unique(x: Array, *, dim: int | None = None) -> Distinct:
@@ -301,14 +263,6 @@ def _running(x: Array, dim: int, better: np.ufunc) -> Pair:
     shape[dim] = x.shape[dim]
     places = np.where(holds, np.arange(x.shape[dim]).reshape(shape), 0)
     return values, np.maximum.accumulate(places, axis=dim)
-
-
-def _accumulate(x: Array, dim: int, combine: np.ufunc) -> Array:
-    if x.ndim == 0:
-        return _accumulate(x.reshape(1), 0, combine).reshape(())
-    if np.issubdtype(x.dtype, np.floating):
-        return np.asarray(combine.accumulate(x, axis=dim, dtype=np.float64), x.dtype)
-    return np.asarray(combine.accumulate(x, axis=dim, dtype=np.int64))
 
 
 def _rows(x: Array, dim: int | None) -> Array:

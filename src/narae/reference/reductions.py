@@ -7,26 +7,31 @@ import numpy as np
 from narae import primitives as p
 
 Array = Any
+# Untyped: all arguments by position, which is quicker than by name, has no overload.
+add_reduce: Any = np.add.reduce
+mul_reduce: Any = np.multiply.reduce
+max_reduce: Any = np.maximum.reduce
+min_reduce: Any = np.minimum.reduce
 
 
 def sum_(x: Array, *, dim: Any, keepdim: bool) -> Array:
     """NumPy's pairwise sum; the dtype stays."""
-    return np.add.reduce(x, dim, x.dtype, None, keepdim)
+    return add_reduce(x, dim, x.dtype, None, keepdim)
 
 
 def prod(x: Array, *, dim: Any, keepdim: bool) -> Array:
     """The product; the dtype stays."""
-    return np.multiply.reduce(x, dim, x.dtype, None, keepdim)
+    return mul_reduce(x, dim, x.dtype, None, keepdim)
 
 
 def amax(x: Array, *, dim: Any, keepdim: bool) -> Array:
     """The largest."""
-    return np.maximum.reduce(x, dim, None, None, keepdim)
+    return max_reduce(x, dim, None, None, keepdim)
 
 
 def amin(x: Array, *, dim: Any, keepdim: bool) -> Array:
     """The smallest."""
-    return np.minimum.reduce(x, dim, None, None, keepdim)
+    return min_reduce(x, dim, None, None, keepdim)
 
 
 def argmax(x: Array, *, dim: Any, keepdim: bool) -> Array:

@@ -9,11 +9,14 @@ import numpy as np
 from narae import primitives as p
 
 Array = Any
+# Untyped: all arguments by position, which is quicker than by name, has no overload.
+add_reduce: Any = np.add.reduce
+max_reduce: Any = np.maximum.reduce
 
 
 def mean(x: Array, *, dim: Any, keepdim: bool) -> Array:
     """The sum divided by the count."""
-    total = np.add.reduce(x, dim, x.dtype, None, keepdim)
+    total = add_reduce(x, dim, x.dtype, None, keepdim)
     return total / _count(x, dim)
 
 
@@ -26,7 +29,7 @@ def var(x: Array, *, dim: Any, correction: float, keepdim: bool) -> Array:
     centred = np.asarray(x - mean(x, dim=dim, keepdim=True))
     np.multiply(centred, centred, out=centred)
     freedom = max(_count(x, dim) - correction, 0)
-    return np.add.reduce(centred, dim, x.dtype, None, keepdim) / x.dtype.type(freedom)
+    return add_reduce(centred, dim, x.dtype, None, keepdim) / x.dtype.type(freedom)
 
 
 def std(x: Array, *, dim: Any, correction: float, keepdim: bool) -> Array:
@@ -38,9 +41,9 @@ def softmax(x: Array, *, dim: int) -> Array:
     """exp(x - largest), divided by its sum."""
     if x.shape[dim] == 0:
         return x.copy()
-    powers = x - np.maximum.reduce(x, dim, None, None, True)
+    powers = x - max_reduce(x, dim, None, None, True)
     np.exp(powers, out=powers)
-    powers /= np.add.reduce(powers, dim, None, None, True)
+    powers /= add_reduce(powers, dim, None, None, True)
     return powers
 
 
@@ -48,8 +51,8 @@ def log_softmax(x: Array, *, dim: int) -> Array:
     """x - largest - log of the sum of their exponentials."""
     if x.shape[dim] == 0:
         return x.copy()
-    shifted = x - np.maximum.reduce(x, dim, None, None, True)
-    total = np.add.reduce(np.exp(shifted), dim, None, None, True)
+    shifted = x - max_reduce(x, dim, None, None, True)
+    total = add_reduce(np.exp(shifted), dim, None, None, True)
     shifted -= np.log(total)
     return shifted
 

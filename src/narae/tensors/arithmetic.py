@@ -373,7 +373,7 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
         TypeError: when the condition is not a bool tensor.
     """
     if input is None and other is None:
-        return condition.nonzero(as_tuple=True)  # type: ignore[attr-defined]
+        return condition.nonzero(as_tuple=True)
     if not isinstance(condition, Tensor) or condition._value.dtype.kind != "b":
         kind = condition.dtype if isinstance(condition, Tensor) else type(condition).__name__
         raise DTypeError(
@@ -423,7 +423,7 @@ def nan_to_num(
         return apply(p.copy, input)  # type: ignore[no-any-return]
     import ml_dtypes
 
-    limits = ml_dtypes.finfo(dtype)
+    limits: Any = ml_dtypes.finfo(dtype)  # type: ignore[no-untyped-call]
     high = float(limits.max) if posinf is None else posinf
     low = float(limits.min) if neginf is None else neginf
     nan = 0.0 if nan is None else nan

@@ -169,7 +169,7 @@ class finfo:
         wanted = dtypes.default_dtype() if type is None else as_numpy(type)
         if not is_floating(wanted):
             raise DTypeError(f"narae.finfo() requires a floating point input type, got {wanted}")
-        limits = ml_dtypes.finfo(wanted)
+        limits: Any = ml_dtypes.finfo(wanted)  # type: ignore[no-untyped-call]
         self.bits = wanted.itemsize * 8
         self.eps, self.max, self.min = (float(x) for x in (limits.eps, limits.max, limits.min))
         self.tiny = self.smallest_normal = float(limits.smallest_normal)

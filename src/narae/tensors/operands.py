@@ -50,14 +50,14 @@ def require_tensors(
 def as_float(x: Tensor) -> Tensor:
     """A floating point tensor: integers and bools become the default dtype."""
     dtype = x._value.dtype
-    return x if is_floating(dtype) else converted(x, default_dtype())  # type: ignore[no-any-return]
+    return x if is_floating(dtype) else converted(x, default_dtype())
 
 
 def as_dtype(x: Tensor, dtype: Any) -> Tensor:
     """The tensor in that dtype; itself when the dtype is None or its own."""
     from narae.base.dtypes import as_numpy
 
-    return x if dtype is None else converted(x, as_numpy(dtype))  # type: ignore[no-any-return]
+    return x if dtype is None else converted(x, as_numpy(dtype))
 
 
 def payload(operand: Any) -> Any:

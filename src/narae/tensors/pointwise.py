@@ -36,7 +36,7 @@ def _floating(operation: Any, name: str = "", text: str = "") -> Function:
 
 def _runner(operation: Any) -> Callable[[Tensor], Tensor]:
     if operation.kind == "composite":
-        return lambda x: apply(operation, x)  # type: ignore[no-any-return]
+        return lambda x: apply(operation, x)
     return unary(operation)
 
 
@@ -184,7 +184,7 @@ def signbit(input: Tensor) -> Tensor:
     if not is_floating(value.dtype):
         return negative_number  # type: ignore[no-any-return]
     zero = apply(p.eq, input, 0)
-    below = apply(p.lt, apply(p.div, 1, input.detach()), 0)  # type: ignore[attr-defined]
+    below = apply(p.lt, apply(p.div, 1, input.detach()), 0)
     return apply(p.or_, negative_number, apply(p.and_, zero, below))  # type: ignore[no-any-return]
 
 

@@ -372,9 +372,7 @@ def _position(operation: Any, name: str, text: str) -> Callable[..., Tensor]:
                 f"{name}(): Expected reduction dim to be specified for input.numel() == 0."
             )
         if dim is not None:
-            dims = (normalize_dim(dim, input._value.ndim),)
-            if input._value.ndim == 0:
-                dims = ()
+            dims = normalize_dims(dim, input._value.ndim)
             _check_reducible(name, input, dims, dim)
         else:
             dims = tuple(range(input._value.ndim))

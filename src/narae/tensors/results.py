@@ -6,15 +6,15 @@ from typing import Any
 
 def named_result(name: str, *fields: str) -> Any:
     """A tuple class whose text is PyTorch's for `torch.return_types`."""
-    parent: Any = namedtuple(name, fields)
+    parent: Any = namedtuple(name, fields)  # type: ignore[misc]
 
-    class Result(parent):  # type: ignore[misc]
+    class Result(parent):
         """Several results of one function, by position or by name."""
 
         __slots__ = ()
 
         def __repr__(self) -> str:
-            parts = (f"{field}={value!r}" for field, value in zip(fields, self, strict=True))
+            parts = [f"{field}={getattr(self, field)!r}" for field in fields]
             return f"narae.return_types.{name}(\n" + ",\n".join(parts) + ")"
 
         def __reduce__(self) -> Any:
