@@ -91,7 +91,7 @@ def test_numerical_gradients_to_second_order(kind):
     """B11."""
     narae.manual_seed(2)
     layer = getattr(nn, kind)(2, 3, bidirectional=True, dtype=narae.float64)
-    x = narae.tensor(np.random.default_rng(3).normal(size=(4, 2, 2)), requires_grad=True)
+    x = narae.tensor(np.random.default_rng(3).normal(size=(3, 1, 2)), requires_grad=True)
     names = list(layer.state_dict())
     weights = [getattr(layer, name) for name in names]
 
@@ -100,7 +100,7 @@ def test_numerical_gradients_to_second_order(kind):
         return (out, *state) if kind == "LSTM" else (out, state)
 
     assert gradcheck(run, (x, *weights))
-    assert gradgradcheck(run, (x, *weights))
+    assert gradgradcheck(run, (x, *weights), fast_mode=True)
 
 
 def cells():

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from narae.base.dtypes import is_floating, result_type
+from narae.base.dtypes import default_dtype, is_floating, result_type
 from narae.base.errors import DTypeError, GraphError, NotSupportedError, ShapeError, explain
 from narae.base.notices import warn_user
 from narae.base.shapes import broadcast_shapes
@@ -164,3 +164,38 @@ def class_weight(what: str, weight: Tensor | None, input: Tensor, classes: int) 
             )
         )
     return weight
+
+
+def in_one_shape(what: str, *tensors: Tensor) -> list[Tensor]:
+    """The tensors in one floating point dtype and one shape."""
+    check_tensors(what, **{f"argument {place}": x for place, x in enumerate(tensors)})
+    found = promoted(*tensors)
+    if not is_floating(found[0]._value.dtype):
+        found = [converted(x, default_dtype()) for x in found]
+    shape = broadcast_shapes(*(x._value.shape for x in found), what=what)
+    return [broadcast_to(x, shape) for x in found]
+
+
+def check_equal_sizes(what: str, input: Tensor, target: Tensor) -> None:
+    """Refuse an input and a target of different shapes.
+
+    Raises:
+        ValueError: with the fix.
+    """
+    check_tensors(what, input=input, target=target)
+    if input._value.shape != target._value.shape:
+        raise ShapeError(
+            explain(
+                what,
+                f"Target size ({list(target.shape)}) must be the same as input size "
+                f"({list(input.shape)})",
+                "every element of the input has one target",
+                _unequal_fix(tuple(input.shape), tuple(target.shape)),
+            )
+        )
+
+
+def _unequal_fix(x: tuple[int, ...], y: tuple[int, ...]) -> str:
+    if x == (*y, 1):
+        return f"target.unsqueeze({len(y)}), or input.squeeze({len(y)})"
+    return "give both one shape; nothing is broadcast here"

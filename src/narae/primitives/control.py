@@ -183,7 +183,7 @@ def _again(
     constants accumulate), the kept carries, the sequences and the gradients of the outputs as its
     sequences, and the gradients of the sequences as its outputs.
     """
-    consts, start, sequences = _split(inputs, constants, carries)
+    consts, _, sequences = _split(inputs, constants, carries)
     forward = _keeping_carries(body, constants, carries)
     results = scan(*inputs, body=forward, constants=constants, carries=carries, **layout)
     kept = results[len(body.outputs) :]
@@ -247,7 +247,7 @@ def _backward_body(
 
     const_metas, carry_metas, step_metas = _split(body.inputs, constants, carries)
     wanted_consts = [m for m, w in zip(const_metas, wanted, strict=False) if w]
-    wanted_carries = [w for w in wanted[constants : constants + carries]]
+    wanted_carries = list(wanted[constants : constants + carries])
     moving_metas = [m for m, w in zip(body.outputs[:carries], wanted_carries, strict=True) if w]
     metas = [
         *const_metas,
