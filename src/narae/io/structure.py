@@ -111,7 +111,11 @@ def _unpack(packed: Any, arrays: Mapping[str, Array]) -> Any:
         if isinstance(packed, list):
             raise ValueError("a list without its kind")
         return packed
-    kind, content = next(iter(packed.items()), ("", None))
+    kind: str
+    content: Any
+    if not packed:
+        raise ValueError("an entry without its kind")
+    kind, content = next(iter(packed.items()))
     if kind == "tensor":
         return _unpack_tensor(packed, arrays[content])
     if kind == "array":

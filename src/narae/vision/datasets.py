@@ -137,7 +137,7 @@ class MNIST(LabelledPictures):
 
     def _renamed(self, old: str, new: str) -> Tensor:
         warnings.warn(f"{old} has been renamed {new}", UserWarning, stacklevel=3)
-        return getattr(self, new)  # type: ignore[no-any-return]
+        return getattr(self, new)
 
     @property
     def train_data(self) -> Tensor:

@@ -69,7 +69,7 @@ class ToTensor:
             pictures = pictures[..., None]  # (items, height, width, 1)
         moved = np.ascontiguousarray(np.moveaxis(pictures, -1, 1))
         tensor = from_numpy(moved)
-        return tensor.float() / _BRIGHTEST if moved.dtype == np.uint8 else tensor  # type: ignore[attr-defined]
+        return tensor.float() / _BRIGHTEST if moved.dtype == np.uint8 else tensor
 
     def __repr__(self) -> str:
         return "ToTensor()"
@@ -110,8 +110,8 @@ class Normalize:
         """Pictures (items, channels, height, width)."""
         mean, std = (self._per_channel(numbers, pictures) for numbers in (self.mean, self.std))
         if self.inplace:
-            return pictures.sub_(mean).div_(std)  # type: ignore[attr-defined,no-any-return]
-        return (pictures - mean) / std  # type: ignore[operator,no-any-return]
+            return pictures.sub_(mean).div_(std)
+        return (pictures - mean) / std
 
     def _per_channel(self, numbers: Sequence[float], like: Tensor) -> Tensor:
         array = np.asarray(numbers, dtype=like.dtype.numpy)  # (channels,)
