@@ -12,6 +12,7 @@ Array = Any
 # Untyped: all arguments by position, which is quicker than by name, has no overload.
 add_reduce: Any = np.add.reduce
 max_reduce: Any = np.maximum.reduce
+min_reduce: Any = np.minimum.reduce
 
 
 def mean(x: Array, *, dim: Any, keepdim: bool) -> Array:
@@ -62,6 +63,16 @@ def logcumsumexp(x: Array, *, dim: int) -> Array:
     return np.logaddexp.accumulate(x, dim)
 
 
+def max_with_index(x: Array, *, dim: int, keepdim: bool) -> tuple[Array, Array]:
+    """The largest, and the first place where it is."""
+    return max_reduce(x, dim, None, None, keepdim), x.argmax(dim, keepdims=keepdim)
+
+
+def min_with_index(x: Array, *, dim: int, keepdim: bool) -> tuple[Array, Array]:
+    """The smallest, and the first place where it is."""
+    return min_reduce(x, dim, None, None, keepdim), x.argmin(dim, keepdims=keepdim)
+
+
 LOWERINGS: dict[Any, Callable[..., Any]] = {
     p.mean: mean,
     p.var: var,
@@ -69,4 +80,6 @@ LOWERINGS: dict[Any, Callable[..., Any]] = {
     p.softmax: softmax,
     p.log_softmax: log_softmax,
     p.logcumsumexp: logcumsumexp,
+    p.max_with_index: max_with_index,
+    p.min_with_index: min_with_index,
 }

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from narae import primitives as p
+from narae.base.dtypes import is_floating
 from narae.base.errors import ConfigError, ShapeError, explain
 from narae.base.shapes import normalize_dim
 
@@ -21,8 +22,6 @@ SELU_SCALE = 1.0507009873554804934193349852946
 
 def _checked(input: Any, name: str) -> Tensor:
     """A floating point tensor."""
-    from narae.base.dtypes import is_floating
-
     if not is_floating(require_tensor(input, name)._value.dtype):
         raise refuse_dtype(name, input, "it needs floating point numbers; convert with .float()")
     return input  # type: ignore[no-any-return]

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from narae.base.dtypes import category, default_dtype, is_floating, of_numpy, result_type
+from narae.base.dtypes import as_numpy, category, default_dtype, is_floating, of_numpy, result_type
 from narae.base.errors import DTypeError, GraphError, explain
 from narae.ir import Value
 
@@ -55,8 +55,6 @@ def as_float(x: Tensor) -> Tensor:
 
 def as_dtype(x: Tensor, dtype: Any) -> Tensor:
     """The tensor in that dtype; itself when the dtype is None or its own."""
-    from narae.base.dtypes import as_numpy
-
     return x if dtype is None else converted(x, as_numpy(dtype))
 
 

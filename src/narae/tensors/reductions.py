@@ -339,14 +339,16 @@ def along(
     input: Tensor, dim: int, name: str, operation: Any, *, check: bool = True, **attrs: Any
 ) -> Any:
     """Apply an operation along one dimension; a 0-d tensor counts as one of a single element."""
-    place = normalize_dim(dim, input._value.ndim)
-    if input._value.ndim == 0:
+    shape = input._value.shape
+    rank = len(shape)
+    place = dim if 0 <= dim < rank else normalize_dim(dim, rank)
+    if rank == 0:
         line = apply(_reshape, input, shape=(1,))
         found = apply(operation, line, dim=0, **attrs)
         items = found if isinstance(found, tuple) else (found,)
         points = tuple(x if x._value.ndim == 0 else apply(_reshape, x, shape=()) for x in items)
         return points if isinstance(found, tuple) else points[0]
-    if check:
+    if check and 0 in shape:
         _check_reducible(name, input, (place,), place)
     return apply(operation, input, dim=place, **attrs)
 
