@@ -15,7 +15,8 @@ class Parser(argparse.ArgumentParser):
     """A parser that takes options at their full names only, and raises instead of exiting."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, allow_abbrev=False, **options)
+        options["allow_abbrev"] = False
+        super().__init__(*arguments, **options)
 
     def error(self, message: str) -> NoReturn:
         """Raise what argparse would print.

@@ -124,7 +124,7 @@ class Loading:
             )
             return
         if target.ndim == 0 and tuple(source.shape) == (1,):
-            source = source[0]  # type: ignore[index]  # files of PyTorch 0.3
+            source = source[0]  # files of PyTorch 0.3
         if source.shape != target.shape:
             self.errors.append(
                 f"size mismatch for {key}: copying a param with shape {source.shape} from "

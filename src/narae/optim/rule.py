@@ -224,7 +224,7 @@ def regularized(
                    Regularization", algorithm 2, line 12)
     """
     if group["maximize"]:
-        grad = -grad  # type: ignore[operator]
+        grad = -grad
     if group.get("weight_decay", 0) == 0:
         return grad
     if group.get("decoupled_weight_decay", False):

@@ -116,8 +116,10 @@ def _narrow(result: Array, dtype: Any) -> Array:
     return result.astype(dtype) if result.dtype == FLOAT32 else result
 
 
-_PLAIN = [np.dtype(name) for name in ("float32", "float64")]
-_PLAIN_INTEGERS = [np.dtype(name) for name in ("int64", "int32", "uint8", "int16", "int8")]
+_PLAIN: list[np.dtype[Any]] = [np.dtype(name) for name in ("float32", "float64")]
+_PLAIN_INTEGERS: list[np.dtype[Any]] = [
+    np.dtype(name) for name in ("int64", "int32", "uint8", "int16", "int8")
+]
 _INTEGER_OPERATIONS = {p.add, p.sub, p.mul, p.neg, p.eq, p.ne, p.lt, p.le, p.maximum, p.minimum}
 
 

@@ -1,5 +1,6 @@
 """Movement in NumPy: views wherever NumPy has them."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -29,13 +30,13 @@ def expand(x: Array, *, shape: Any) -> Array:
     return np.ndarray(shape, x.dtype, x, 0, _expanded_strides(x, shape))
 
 
-def _expanded_strides(x: Array, shape: Any) -> tuple[int, ...]:
+def _expanded_strides(x: Array, shape: Any) -> Any:
     extra = len(shape) - x.ndim
-    kept = (
+    kept = tuple(
         0 if size == 1 and wanted != 1 else stride
         for size, stride, wanted in zip(x.shape, x.strides, shape[extra:], strict=True)
     )
-    return (0,) * extra + tuple(kept)
+    return (0,) * extra + kept
 
 
 def _slices(start: Any, stop: Any, step: Any) -> tuple[slice, ...]:
@@ -106,7 +107,7 @@ def fold_windows(x: Array, *, x_shape: Any, dim: int, size: int, step: int) -> A
     return out
 
 
-LOWERINGS = {
+LOWERINGS: dict[Any, Callable[..., Any]] = {
     p.reshape: reshape,
     p.permute: permute,
     p.expand: expand,

@@ -1,6 +1,7 @@
 """Direct NumPy forms of composed views and of the affine map."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -83,7 +84,7 @@ def linear_without_bias(x: Array, w: Array) -> Array:
     return (rows @ w.T).reshape(*x.shape[:-1], w.shape[0])
 
 
-LOWERINGS = {
+LOWERINGS: dict[Any, Callable[..., Any]] = {
     p.select: select,
     p.unsqueeze: unsqueeze,
     p.squeeze: squeeze,

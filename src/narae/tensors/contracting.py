@@ -95,7 +95,7 @@ def _matching(
 def inner(input: Tensor, other: Tensor) -> Tensor:
     """The sum of products over the last dimensions of both."""
     if not input._value.shape or not other._value.shape:
-        return input * other  # type: ignore[operator,no-any-return]
+        return input * other
     if input._value.shape[-1] != other._value.shape[-1]:
         raise ShapeError(
             explain(
@@ -114,7 +114,7 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
     sizes, others = first._value.shape, second._value.shape
     left = reshape(first, tuple(n for size in sizes for n in (size, 1)))
     right = reshape(second, tuple(n for size in others for n in (1, size)))
-    product = left * right  # type: ignore[operator]
+    product = left * right
     return reshape(product, tuple(n * m for n, m in zip(sizes, others, strict=True)))
 
 
@@ -193,8 +193,8 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
         )
     a, b = expand(input, common), expand(other, common)
     ahead, behind = np.array([1, 2, 0]), np.array([2, 0, 1])
-    forward = _turned(a, ahead, dim) * _turned(b, behind, dim)  # type: ignore[operator]
-    return forward - _turned(a, behind, dim) * _turned(b, ahead, dim)  # type: ignore[operator,no-any-return]
+    forward = _turned(a, ahead, dim) * _turned(b, behind, dim)
+    return forward - _turned(a, behind, dim) * _turned(b, ahead, dim)
 
 
 def _turned(x: Tensor, places: Any, dim: int) -> Tensor:
@@ -242,7 +242,7 @@ def _trapezoids(
     size = y._value.shape[dim]
     if size == 0:
         return converted(y, default_dtype()) if not is_floating(y._value.dtype) else y, dim
-    pair = slice_dim(y, dim, 1, size) + slice_dim(y, dim, 0, size - 1)  # type: ignore[operator]
+    pair = slice_dim(y, dim, 1, size) + slice_dim(y, dim, 0, size - 1)
     if x is None:
         return pair * ((1.0 if dx is None else dx) / 2), dim
     if len(x._value.shape) == 1:
@@ -255,7 +255,7 @@ def _trapezoids(
         raise ShapeError(
             f"[{what}] There must be one `x` value for each sample point: {length} and {size}"
         )
-    widths = slice_dim(x, place, 1, length) - slice_dim(x, place, 0, length - 1)  # type: ignore[operator]
+    widths = slice_dim(x, place, 1, length) - slice_dim(x, place, 0, length - 1)
     return pair * widths / 2.0, dim
 
 
@@ -285,7 +285,7 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str | None = Non
     check_dtypes("cdist", x1, x2)
     if not is_floating(x1._value.dtype):
         raise DTypeError(f"[cdist] cdist only supports floating-point dtypes, X1 got: {x1.dtype}")
-    differences = unsqueeze(x1, -2) - unsqueeze(x2, -3)  # type: ignore[operator]
+    differences = unsqueeze(x1, -2) - unsqueeze(x2, -3)
     return _norm(differences, float(p), False)
 
 
@@ -313,7 +313,7 @@ def pairwise_distance(
     x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
 ) -> Tensor:
     """The p-norm of x1 - x2 + eps over the last dimension."""
-    return _norm(x1 - x2 + eps, float(p), keepdim)  # type: ignore[operator]
+    return _norm(x1 - x2 + eps, float(p), keepdim)
 
 
 def pdist(input: Tensor, p: float = 2.0) -> Tensor:
@@ -321,7 +321,7 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
     if len(input._value.shape) != 2:
         raise ShapeError(f"[pdist] pdist only supports 2D tensors, got: {shape_text(input)}")
     first, second = np.triu_indices(input._value.shape[0], 1)
-    return _norm(_turned(input, first, 0) - _turned(input, second, 0), float(p), False)  # type: ignore[operator]
+    return _norm(_turned(input, first, 0) - _turned(input, second, 0), float(p), False)
 
 
 # --- covariance -----------------------------------------------------------------------------
@@ -368,7 +368,7 @@ def _covariance(x: Any, weights: Any, aweights: Any, correction: int) -> Tensor:
     centered = converted(x, weighted._value.dtype) - _sum(weighted, 1).unsqueeze(1) / total
     freedom = total - correction
     if aweights is not None and correction:
-        freedom = total - correction * _sum(weights * aweights, 0) / total  # type: ignore[operator]
+        freedom = total - correction * _sum(weights * aweights, 0) / total
     freedom = apply(ops.maximum, freedom, 0.0)
     return matmul(centered * weights, centered.mT) / freedom  # type: ignore[no-any-return]
 
@@ -405,9 +405,9 @@ def corrcoef(input: Tensor) -> Tensor:
     """Correlations: covariances divided by both standard deviations, within [-1, 1]."""
     c = cov(input)
     if not c._value.shape:
-        return c / c  # type: ignore[operator,no-any-return]
+        return c / c
     deviation = apply(ops.sqrt, diagonal(c))
-    scaled = c / unsqueeze(deviation, 1) / unsqueeze(deviation, 0)  # type: ignore[operator]
+    scaled = c / unsqueeze(deviation, 1) / unsqueeze(deviation, 0)
     return apply(ops.maximum, apply(ops.minimum, scaled, 1.0), -1.0)  # type: ignore[no-any-return]
 
 

@@ -104,7 +104,7 @@ def tensor(
     """
     check_device(device)
     if isinstance(data, Tensor):
-        copied = data.detach().clone()  # type: ignore[attr-defined]
+        copied = data.detach().clone()
         return _finished(copied if dtype is None else copied.to(dtype), requires_grad)
     return _finished(constant(array_from(data, dtype)), requires_grad)
 
@@ -113,7 +113,7 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """A tensor that shares memory with its data where that is possible."""
     check_device(device)
     if isinstance(data, Tensor):
-        return data if dtype is None else data.to(dtype)  # type: ignore[attr-defined,no-any-return]
+        return data if dtype is None else data.to(dtype)
     if isinstance(data, np.ndarray) and dtype is None:
         return from_numpy(data)
     return tensor(data, dtype=dtype)

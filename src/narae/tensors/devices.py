@@ -8,6 +8,9 @@ from narae.base.errors import DeviceError, explain
 class Device:
     """Where tensors live, such as `narae.device("cpu")`."""
 
+    type: str
+    index: int | None
+
     def __init__(self, type: Any, index: int | None = None) -> None:
         if isinstance(type, Device):
             type, index = type.type, type.index

@@ -209,7 +209,7 @@ vdot = dot
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
     """All products of elements of two vectors: out[i, j] = input[i] * vec2[j]."""
     _check_ranks("outer", ("self", input, 1), ("vec2", vec2, 1))
-    return unsqueeze(input, 1) * vec2  # type: ignore[operator,no-any-return]
+    return unsqueeze(input, 1) * vec2
 
 
 ger = outer
@@ -230,7 +230,7 @@ def _sum_with(what: str, input: Tensor, product: Tensor, beta: Any, alpha: Any) 
         product = product * alpha
     if beta == 0:
         return product
-    return (expanded if beta == 1 else expanded * beta) + product  # type: ignore[operator,no-any-return]
+    return (expanded if beta == 1 else expanded * beta) + product
 
 
 def _whole(what: str, number: Any, dtype: NumpyDType) -> Any:
@@ -301,7 +301,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 def _linear_of_vector(x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
     out = matmul(x, w)
-    return out if b is None else out + b  # type: ignore[operator]
+    return out if b is None else out + b
 
 
 def _linear_message(x: Tensor, w: Tensor) -> str:

@@ -297,7 +297,7 @@ def normal(
     like = mean if isinstance(mean, Tensor) else std
     shape = np.broadcast_shapes(*(tuple(x.shape) for x in (mean, std) if isinstance(x, Tensor)))
     noise = randn(shape, generator=generator, dtype=like._value.dtype)
-    return noise * std + mean  # type: ignore[no-any-return,operator]
+    return noise * std + mean  # type: ignore[no-any-return]
 
 
 def bernoulli(

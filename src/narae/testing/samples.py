@@ -180,8 +180,8 @@ add_sample("where", np.array(True), _X, _Y)
 
 # --- generators -----------------------------------------------------------------------------
 
-for _dtype in (np.float64, np.float32, np.int64, np.bool_):
-    add_sample("full", shape=(2, 3), value=1, dtype=np.dtype(_dtype))
+for _kind in ("float64", "float32", "int64", "bool"):
+    add_sample("full", shape=(2, 3), value=1, dtype=np.dtype(_kind))
 add_sample("full", shape=(), value=0.5, dtype=FLOAT64)
 add_sample("iota", size=5, dtype=INT64)
 add_sample("iota", size=0, dtype=FLOAT64)

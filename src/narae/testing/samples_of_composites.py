@@ -1,6 +1,7 @@
 """Samples of composites: activations, statistics, normalization, layers, views."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -98,7 +99,7 @@ add_sample("moving_average", _W, _B, momentum=0.1, scale=1.25, orders=0)
 for _x in (array(2, 3), array(2, 2, 3), array(3), turned(array(4, 3)), np.zeros((0, 3))):
     add_sample("linear", _x, array(4, 3), array(4))
     add_sample("linear_without_bias", _x, turned(array(4, 3)))
-_WINDOW = {"stride": (2, 1), "padding": ((1, 1), (0, 1)), "dilation": (1, 2)}
+_WINDOW: dict[str, Any] = {"stride": (2, 1), "padding": ((1, 1), (0, 1)), "dilation": (1, 2)}
 for _groups, _w_shape in ((1, (4, 2, 3, 2)), (2, (4, 1, 3, 2))):
     for _b in (array(4), None):
         add_sample(
@@ -139,8 +140,8 @@ for _name in ["squeeze", "squeeze_all"]:
     add_sample(_name, array(1, 3, 1), dim=(0, 2))
 add_sample("transpose", _C, dim0=0, dim1=2)
 add_sample("t", _X, dim0=0, dim1=1)
-for _dim in (0, 1, 2):
-    add_sample("stack", _X, _Y, turned(_X), dim=_dim)
+for _place in (0, 1, 2):
+    add_sample("stack", _X, _Y, turned(_X), dim=_place)
 add_sample("as_strided", array(12), size=(3, 2), stride=(2, 3), offset=1)
 
 # --- recurrent cells ------------------------------------------------------------------------

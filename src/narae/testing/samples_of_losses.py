@@ -1,6 +1,7 @@
 """Samples of losses."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -101,7 +102,7 @@ for _p in (1.0, 2.0, 3.0, math.inf):
 _LABELS, _PIXELS = np.array([0, 2, -100, 1]), index(2, 2, 2, below=3)
 for _reduction in ("none", "sum", "mean"):
     for _weight in (None, _WEIGHT):
-        _options = {"reduction": _reduction, "ignore_index": -100}
+        _options: dict[str, Any] = {"reduction": _reduction, "ignore_index": -100}
         add_sample("nll_loss", _X, _LABELS, _weight, fixed=(2,), **_options)
         add_sample(
             "nll_loss_grad",

@@ -69,7 +69,7 @@ class Trainer:
         return self._numbers(out, target, self.loss(out, target))
 
     def _numbers(self, out: Tensor, target: Tensor, loss: Tensor) -> dict[str, Tensor]:
-        found = {"loss": loss.detach()}  # type: ignore[attr-defined]
+        found = {"loss": loss.detach()}
         with no_grad():
             found.update(self.metrics(out, target))
         return found

@@ -97,11 +97,11 @@ class Recipe:
     @property
     def settings(self) -> Settings:
         """The defaults."""
-        return self.module.SETTINGS  # type: ignore[no-any-return]
+        return self.module.SETTINGS
 
     def data(self, data_dir: Path | None) -> Data:
         """What to learn from."""
-        return self.module.data(data_dir)  # type: ignore[no-any-return]
+        return self.module.data(data_dir)
 
     def model(self) -> Any:
         """A new network."""
@@ -109,7 +109,7 @@ class Recipe:
 
     def loss(self, out: Tensor, target: Tensor) -> Tensor:
         """The number to make small."""
-        return self.module.loss(out, target)  # type: ignore[no-any-return]
+        return self.module.loss(out, target)
 
     def metrics(self, out: Tensor, target: Tensor) -> Mapping[str, Tensor]:
         """Numbers to show; none unless the recipe defines some."""

@@ -114,7 +114,7 @@ def softmax(outputs: Array) -> Array:
     array([[0.5, 0.5]])
     """
     shifted = np.exp(outputs - outputs.max(axis=1, keepdims=True))
-    return shifted / shifted.sum(axis=1, keepdims=True)  # type: ignore[no-any-return]
+    return shifted / shifted.sum(axis=1, keepdims=True)
 
 
 def _title(run: "Run") -> str:
