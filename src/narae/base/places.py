@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 from types import CodeType, FrameType
+from typing import Any
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent)
 _TESTING = str(Path(_PACKAGE) / "testing")
@@ -18,36 +19,44 @@ def is_package_file(filename: str) -> bool:
 def user_frame(start: int = 1) -> FrameType | None:
     """The innermost frame whose code lies outside the package."""
     frame: FrameType | None = sys._getframe(start)
-    while frame is not None:
-        filename = frame.f_code.co_filename
-        inside = _inside.get(filename)
-        if inside is None:
-            inside = _inside[filename] = is_package_file(filename)
-        if not inside:
-            break
+    while frame is not None and is_package_file(frame.f_code.co_filename):
         frame = frame.f_back
     return frame
 
 
-class Place:
-    """A line of the user's program; its text is made only when somebody reads it."""
-
-    __slots__ = ("code", "line")
-
-    def __init__(self, code: CodeType, line: int) -> None:
-        self.code, self.line = code, line
-
-    def __str__(self) -> str:
-        return f"{self.code.co_filename}:{self.line} in {self.code.co_name}"
+# A line of the user's program, kept as code object and instruction: text is made when it is read.
+Place = tuple[CodeType, int]
 
 
 def user_place(start: int = 1) -> Place | None:
     """The user's place; None outside any file."""
-    frame = user_frame(start + 1)
-    return None if frame is None else Place(frame.f_code, frame.f_lineno)
+    frame: FrameType | None = sys._getframe(start)
+    while frame is not None:
+        code = frame.f_code
+        inside = _inside.get(code.co_filename)
+        if inside is None:
+            inside = _inside[code.co_filename] = is_package_file(code.co_filename)
+        if not inside:
+            return code, frame.f_lasti
+        frame = frame.f_back
+    return None
+
+
+def place_text(place: Any) -> str:
+    """A place as "file.py:12 in function"; what is not a place as it prints itself."""
+    if not isinstance(place, tuple):
+        return "" if place is None else str(place)
+    code, instruction = place
+    return f"{code.co_filename}:{_line_of(code, instruction)} in {code.co_name}"
+
+
+def _line_of(code: CodeType, instruction: int) -> int:
+    for first, last, line in code.co_lines():
+        if first <= instruction < last and line is not None:
+            return line
+    return code.co_firstlineno
 
 
 def user_line(start: int = 1) -> str:
     """The user's place as "file.py:12 in function", or "" outside any file."""
-    place = user_place(start + 1)
-    return "" if place is None else str(place)
+    return place_text(user_place(start + 1))

@@ -9,7 +9,7 @@ import numpy as np
 from narae.autograd.tape import TapeNode
 from narae.base.dtypes import FLOAT32, is_half
 from narae.base.errors import GraphError
-from narae.base.places import user_line
+from narae.base.places import place_text, user_line
 
 from .modes import modes
 from .tensor import Tensor
@@ -96,7 +96,8 @@ def note_place(node: TapeNode, results: Sequence[Tensor] = ()) -> None:
     for result in results:
         kind = _strange(result._value)
         if kind:
-            modes.first_anomaly = f"the first {kind} was made by {node.name} at {node.line}"
+            where = place_text(node.line)
+            modes.first_anomaly = f"the first {kind} was made by {node.name} at {where}"
             return
 
 
@@ -116,7 +117,7 @@ def check_backward(node: TapeNode, grads: Sequence[Any]) -> None:
 def _message(node: TapeNode, index: int) -> str:
     message = f"[backward] Function '{node.name}' returned nan values in its {index}th output."
     if node.line:
-        message += f" It was called in forward at {node.line}."
+        message += f" It was called in forward at {place_text(node.line)}."
     else:
         message += " Its line is unknown: it was made before anomaly mode was switched on."
     if modes.first_anomaly:

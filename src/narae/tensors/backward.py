@@ -12,6 +12,7 @@ from narae.autograd.tape import TapeNode
 from narae.autograd.walk import Walk
 from narae.base.dtypes import is_floating
 from narae.base.errors import GraphError, NotSupportedError, ShapeError, explain
+from narae.base.places import place_text
 from narae.ir import Value
 from narae.ir.dispatch import register_interpreter
 from narae.primitives.elementwise import add as add_values
@@ -117,13 +118,12 @@ class _TensorValues:
 
 
 def _changed_message(node: TapeNode, cell: list[Any], version: int) -> str:
-    made = f", recorded at {node.line}" if node.line else ""
-    hint = "" if node.line else " (narae.autograd.detect_anomaly() names the line it was made at)"
+    made = f", recorded at {place_text(node.line)}," if node.line else ""
     return (
         "[backward] one of the variables needed for gradient computation has been modified by an "
         f"inplace operation: {node.name}{made} saved version {version}, but the storage is at "
-        f"version {cell[0]}, last written at {cell[1]}{hint}. Fix: write to a clone(), or move "
-        "the write after backward()"
+        f"version {cell[0]}, last written at {place_text(cell[1])}. Fix: write to a clone(), or "
+        "move the write after backward()"
     )
 
 

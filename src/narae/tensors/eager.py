@@ -7,6 +7,7 @@ import numpy as np
 
 from narae.autograd.tape import TapeNode
 from narae.base.dtypes import FLOAT32, as_numpy, is_floating, is_half, result_type
+from narae.base.places import user_place
 from narae.ir import Value
 from narae.ir.builder import current_builder
 from narae.ir.dispatch import bind, register_interpreter, register_source
@@ -148,7 +149,8 @@ def record(
     if edges is None:
         return
     parents = tuple(edges)
-    saved = _saved_items(operation, operands, results, attrs) if operation.save_plan else []
+    plan = operation.save_plan
+    saved = _saved_items(operation, operands, results, attrs) if plan else []
     if operation.outputs == 1:
         (out,) = results
         if "dtype" in attrs and not is_floating(out._value.dtype):
@@ -163,6 +165,8 @@ def record(
             if is_floating(out._value.dtype):
                 out._node = (node, index)
                 out._requires_grad = True
+    if operation.keeps_values:
+        node.line = user_place(2)
     if modes.anomaly:
         _note_place(node, results)
 
@@ -256,6 +260,8 @@ def unary(operation: Primitive) -> Callable[[Tensor], Tensor]:
                 operation, (x if node is None else node,), saved, {}, value.shape
             )
             out._requires_grad = True
+            if saved:
+                made.line = user_place()
             if modes.anomaly:
                 _note_place(made, (out,))
         return out
@@ -307,6 +313,8 @@ def binary(operation: Primitive) -> Callable[[Any, Any], Tensor]:
             )
             out._node = made = TapeNode(operation, parents, saved, {}, result.shape)
             out._requires_grad = True
+            if saved:
+                made.line = user_place()
             if modes.anomaly:
                 _note_place(made, (out,))
         return out
