@@ -215,7 +215,8 @@ def _line(row: Row, forward: Any, both: Any) -> str:
     return f"| `{row.name}` |{numbers} {verdict}{' **missed**' if missed else ''} |"
 
 
-HEADER = """| operation | Narae µs | PyTorch µs | ratio | with backward: Narae µs | PyTorch µs | ratio | target |
+HEADER = """\
+| operation | Narae µs | PyTorch µs | ratio | and backward: Narae µs | PyTorch µs | ratio | target |
 |---|---|---|---|---|---|---|---|"""
 MARKS = "<!-- eager_overhead -->", "<!-- /eager_overhead -->"
 
@@ -228,7 +229,8 @@ def write(table: list[tuple[Row, Any, Any]]) -> None:
     import torch
 
     lines = [MARKS[0], HEADER, *(_line(*entry) for entry in table)]
-    versions = f"Python {platform.python_version()}, NumPy {numpy.__version__}, PyTorch {torch.__version__}"
+    versions = f"NumPy {numpy.__version__}, PyTorch {torch.__version__}"
+    versions = f"Python {platform.python_version()}, {versions}"
     lines += ["", f"Measured with {versions}, one thread.", MARKS[1]]
     text = RESULTS.read_text(encoding="utf8") if RESULTS.exists() else _new_results()
     before, _, rest = text.partition(MARKS[0])

@@ -16,6 +16,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+import narae  # noqa: E402
+from narae.testing import difference, to_narae  # noqa: E402
 from tests.parity.opinfo import (  # noqa: E402
     Disagreement,
     Failure,
@@ -36,16 +38,13 @@ from tests.parity.redirect import (  # noqa: E402
     narae_attribute,
 )
 
-import narae  # noqa: E402
-from narae.testing import difference, to_narae  # noqa: E402
-
 ELIGIBLE = pathlib.Path(__file__).with_name("eligible_modules.txt")
 DTYPES = (torch.float32, torch.float64)
 
 
 @functools.cache
 def database():
-    """PyTorch's modules by name, such as "nn.Linear"; those that wait for a first input left out."""
+    """PyTorch's modules by name, such as "nn.Linear"; without those that wait for an input."""
     from torch.testing._internal.common_modules import module_db
 
     return {info.name: info for info in module_db if not info.is_lazy}
@@ -172,11 +171,11 @@ def _copy_weights(theirs, mine, dtype):
 def _is_random(module):
     """Whether training mode draws numbers somewhere inside."""
     return any(
-        isinstance(part, torch.nn.modules.dropout._DropoutNd)
-        and part.p > 0
+        (isinstance(part, torch.nn.modules.dropout._DropoutNd)
+        and part.p > 0)
         or "FractionalMaxPool" in type(part).__name__
-        or isinstance(getattr(part, "dropout", 0), float)
-        and part.dropout > 0
+        or (isinstance(getattr(part, "dropout", 0), float)
+        and part.dropout > 0)
         for part in module.modules()
     )
 

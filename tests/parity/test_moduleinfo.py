@@ -1,4 +1,4 @@
-"""Every module agrees with PyTorch on the samples that PyTorch tests itself with (G14, A6, B8, B18).
+"""Every module agrees with PyTorch on PyTorch's own samples (G14, A6, B8, B18).
 
 Compared are initial weights of one seed, `state_dict`, the printed form, results and buffers in
 training and evaluation, gradients of inputs and parameters, and refusals of bad input.

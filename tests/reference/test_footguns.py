@@ -68,7 +68,7 @@ def test_03_numbers_of_closures_and_globals_are_guarded():
 
     compiled = narae.compile(step)
     x = x_of()
-    for factor in (2.0, 3.0, 3.0, 2.0):  # noqa: B007  (read by the closure)
+    for factor in (2.0, 3.0, 3.0, 2.0):
         assert narae.equal(compiled(x), x * factor)
     assert compiled.traces == 3
 

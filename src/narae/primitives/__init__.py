@@ -171,6 +171,7 @@ from .pooling import max_pool, window_sum, window_sum_grad
 from .record import REGISTRY, Primitive, is_number, shape_of
 from .recurrent import gru_cell, gru_cell_grad, lstm_cell, lstm_cell_grad
 from .reductions import amax, amin, argmax, argmin, prod, sum_
+from .scattering import scatter_reduce
 from .statistics import (
     log_softmax,
     logcumsumexp,
@@ -185,7 +186,6 @@ from .statistics import (
     var,
     vector_norm,
 )
-from .scattering import scatter_reduce
 from .unbroadcast import sum_to_shape
 from .views import (
     as_strided,

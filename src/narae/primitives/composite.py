@@ -17,8 +17,8 @@ from .record import Primitive, Rule, is_number
 class Composite(Primitive):
     """A primitive with a decomposition: `decompose(*operands, **attrs)` in simpler primitives.
 
-    `results` is the number of leading results whose gradients the rules handle; gradients that reach
-    the others, which exist for the backward pass, are those of the decomposition.
+    `results` is the number of leading results whose gradients the rules handle; gradients that
+    reach the others, which exist for the backward pass, are those of the decomposition.
     With `by_decomposition` it needs no rule of its own: its gradient is that of the decomposition.
     """
 

@@ -20,7 +20,7 @@ def _embedding_grad(
     padding: int | None,
     by_frequency: bool,
 ) -> Any:
-    """Add each gradient to its row; none to the padding's, and averages if they count by frequency."""
+    """Add each gradient to its row; none to the padding's, averages if they count by frequency."""
     column = (*shape_of(index), 1)
     if padding is not None:
         grad = where(reshape(eq(index, padding), shape=column), 0.0, grad)

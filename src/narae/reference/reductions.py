@@ -1,5 +1,6 @@
 """Reductions, running totals and generators in NumPy."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -77,7 +78,7 @@ def iota(*, size: int, dtype: Any) -> Array:
     return np.arange(size).astype(dtype)
 
 
-LOWERINGS = {
+LOWERINGS: dict[Any, Callable[..., Any]] = {
     p.sum_: sum_,
     p.prod: prod,
     p.amax: amax,

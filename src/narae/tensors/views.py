@@ -114,16 +114,9 @@ def _moved(x: Tensor, steps: tuple[Step, ...], grad: bool) -> Tensor:
 def make_view(x: Tensor, operation: Primitive, **attrs: Any) -> Tensor:
     """Apply a movement whose result shares the storage of x."""
     value = x._value
-    lowering = LOWERINGS.get(operation)
-    plain = value.__class__ is ndarray and x._view is None
-    if (
-        lowering is None
-        or not plain
-        or modes.trace is not None
-        or modes.anomaly
-        or not modes.grad
-        or modes.inference
-    ):
+    lowering: Any = LOWERINGS.get(operation)
+    plain = value.__class__ is ndarray and x._view is None and lowering is not None
+    if not plain or modes.trace is not None or modes.anomaly or not modes.grad or modes.inference:
         out: Tensor = apply(operation, x, **attrs)
         attach_view(out, x, ((operation, attrs),))
         return out

@@ -58,7 +58,7 @@ def restrided(array: Array, strides: Sequence[int]) -> Array:
 
 
 def to_narae(x: Any) -> Tensor:
-    """A tensor with the numbers, dtype, strides and `requires_grad` of PyTorch's, on its own memory.
+    """A tensor with PyTorch's numbers, dtype, strides and `requires_grad`, on its own memory.
 
     Raises:
         TypeError: for dtypes that Narae does not have, such as complex numbers.
