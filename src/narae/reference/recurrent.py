@@ -12,7 +12,8 @@ Array = Any
 def _sigmoid(x: Array, out: Array) -> None:
     """1 / (1 + exp(-x)), written to out; exp may overflow to infinity, which gives 0."""
     np.negative(x, out)
-    np.exp(out, out)
+    with np.errstate(over="ignore"):
+        np.exp(out, out)
     np.add(out, 1, out)
     np.reciprocal(out, out)
 
@@ -21,9 +22,8 @@ def lstm_cell(gates: Array, c: Array) -> tuple[Array, Array, Array]:
     """h, c and the gates after their functions."""
     size = c.shape[-1]
     active = np.empty(gates.shape, gates.dtype)  # (batch, 4 * hidden)
-    with np.errstate(over="ignore"):
-        _sigmoid(gates[..., : 2 * size], active[..., : 2 * size])
-        _sigmoid(gates[..., 3 * size :], active[..., 3 * size :])
+    # All gates at once, in memory order, is faster than the three that are sigmoids.
+    _sigmoid(gates, active)
     g = active[..., 2 * size : 3 * size]
     np.tanh(gates[..., 2 * size : 3 * size], g)
     c_new = active[..., size : 2 * size] * c
@@ -61,10 +61,9 @@ def gru_cell(gates_x: Array, gates_h: Array, h: Array) -> tuple[Array, Array]:
     """h, and the gates after their functions with the state's part of the last one."""
     size = h.shape[-1]
     active = np.empty((*h.shape[:-1], 4 * size), h.dtype)  # (batch, 4 * hidden)
-    gates = active[..., : 2 * size]
-    np.add(gates_x[..., : 2 * size], gates_h[..., : 2 * size], gates)
-    with np.errstate(over="ignore"):
-        _sigmoid(gates, gates)
+    gates = gates_x[..., : 2 * size] + gates_h[..., : 2 * size]
+    _sigmoid(gates, gates)
+    active[..., : 2 * size] = gates
     r, z, n, n_h = (active[..., k * size : (k + 1) * size] for k in range(4))
     n_h[...] = gates_h[..., 2 * size :]
     np.multiply(r, n_h, n)
