@@ -171,11 +171,9 @@ def _copy_weights(theirs, mine, dtype):
 def _is_random(module):
     """Whether training mode draws numbers somewhere inside."""
     return any(
-        (isinstance(part, torch.nn.modules.dropout._DropoutNd)
-        and part.p > 0)
+        (isinstance(part, torch.nn.modules.dropout._DropoutNd) and part.p > 0)
         or "FractionalMaxPool" in type(part).__name__
-        or (isinstance(getattr(part, "dropout", 0), float)
-        and part.dropout > 0)
+        or (isinstance(getattr(part, "dropout", 0), float) and part.dropout > 0)
         for part in module.modules()
     )
 

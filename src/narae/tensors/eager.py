@@ -328,7 +328,8 @@ def binary_promoted(operation: Primitive, x: Any, y: Any) -> Tensor:
     dtype = result_type([_typed(x), _typed(y)])
     if is_half(dtype) and (_is_weak(x) or _is_weak(y)):
         wide = binary_promoted(operation, converted(x, FLOAT32), converted(y, FLOAT32))
-        return converted(wide, dtype)  # as eager mode does: float32 inside, rounded once
+        narrow: Tensor = converted(wide, dtype)
+        return narrow  # as eager mode does: float32 inside, rounded once
     x, y = converted(x, dtype), converted(y, dtype)
     if operation.kind == "composite" or not (isinstance(x, Tensor) or isinstance(y, Tensor)):
         x, y = no_number(x, dtype), no_number(y, dtype)
