@@ -118,7 +118,11 @@ def softmax(outputs: Array) -> Array:
 
 
 def _title(run: "Run") -> str:
-    words = [run.recipe.name, f"{run.epochs_done} epochs", format_seconds(run.seconds)]
+    words = [
+        run.recipe.name,
+        f"{run.epochs_done} epoch{'s' * (run.epochs_done != 1)}",
+        format_seconds(run.seconds),
+    ]
     if "val_accuracy" in run.history:
         words.insert(1, f"{run.history['val_accuracy'][-1]:.2%} on test data")
     return " · ".join(words)

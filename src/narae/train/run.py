@@ -243,8 +243,13 @@ def _introduction(run: Run) -> str:
         f"  {type(trainer.model).__name__} with {parameters:,} parameters, "
         f"{type(trainer.optimizer).__name__}, each step {how}\n"
         f"  {len(run.data.train):,} samples to learn from, {len(run.data.test):,} to test on; "
-        f"{settings.epochs} epochs of {steps} batches of {settings.batch_size}"
+        f"{_count(settings.epochs, 'epoch')} of {_count(steps, 'batch', 'batches')} of "
+        f"{settings.batch_size}"
     )
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def parameter_count(model: Any) -> int:
