@@ -523,3 +523,76 @@ def test_random_numbers_inside_a_step():
         return Case(step, model, optimizer)
 
     assert_same(build)
+
+
+def test_hooks_run_when_traced():
+    """Hooks of tensors and of modules are part of the program."""
+
+    def build():
+        model = mlp()
+        optimizer = narae.optim.SGD(model.parameters(), lr=0.1)
+        model[0].register_forward_hook(lambda module, args, out: out * 1.5)
+        model[0].weight.register_hook(lambda grad: grad.clamp(-0.01, 0.01))
+
+        def step(x, y):
+            optimizer.zero_grad()
+            hidden = model[0](x)
+            hidden.register_hook(lambda grad: grad * 0.5)
+            loss = F.cross_entropy(model[2](model[1](hidden)), y)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        return Case(step, model, optimizer)
+
+    assert assert_same(build).traces == 1
+
+
+def test_second_derivatives_inside_a_step():
+    """A gradient penalty: backward through `grad(create_graph=True)`."""
+
+    def build():
+        model = nn.Sequential(nn.Linear(5, 8), nn.Tanh(), nn.Linear(8, 3))
+        optimizer = narae.optim.Adam(model.parameters())
+
+        def step(x, y):
+            optimizer.zero_grad()
+            x = x.detach().requires_grad_()
+            loss = F.cross_entropy(model(x), y)
+            (slope,) = narae.autograd.grad(loss, x, create_graph=True)
+            (loss + 10 * slope.square().sum()).backward()
+            optimizer.step()
+            return loss
+
+        return Case(step, model, optimizer)
+
+    assert_same(build)
+
+
+def test_in_place_writes_through_views_inside_a_step():
+    def build():
+        model = mlp()
+        optimizer = narae.optim.SGD(model.parameters(), lr=0.1)
+        memory = narae.zeros(8, 3)
+
+        class Memory:
+            @staticmethod
+            def state_dict():
+                return {"memory": memory}
+
+        def step(x, y):
+            optimizer.zero_grad()
+            scores = model(x)
+            doubled = scores.clone()
+            doubled[:, 1:].mul_(2)
+            doubled.t()[0].add_(scores[:, 2])
+            memory[::2] += doubled.detach()[::2]
+            memory.view(-1)[3:5].zero_()
+            loss = F.cross_entropy(doubled, y) + memory.mean()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        return Case(step, model, optimizer, Memory)
+
+    assert_same(build)
