@@ -340,6 +340,8 @@ def linspace(
     if steps < 0:
         raise ShapeError("number of steps must be non-negative")
     wanted = _wanted(dtype, out, default_dtype())
+    if wanted.kind in "iu":
+        start, end = int(start), int(end)
     array = np.linspace(start, end, steps, dtype=np.float64)
     if wanted.kind in "iu":
         array = np.trunc(array)
