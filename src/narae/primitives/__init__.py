@@ -167,7 +167,7 @@ from .normalization import (
     rms_norm,
 )
 from .ordering import sort, topk
-from .pooling import max_pool, window_sum, window_sum_grad
+from .pooling import max_pool, max_pool_grad, window_sum, window_sum_grad
 from .record import REGISTRY, Primitive, is_number, shape_of
 from .recurrent import gru_cell, gru_cell_grad, lstm_cell, lstm_cell_grad
 from .reductions import amax, amin, argmax, argmin, prod, sum_

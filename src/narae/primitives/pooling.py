@@ -7,8 +7,7 @@ from narae.base.dtypes import INT64
 from narae.base.shapes import Shape
 
 from .contractions import conv_output_size
-from .generators import zeros
-from .indexing import scatter_add
+from .indexing import gather
 from .movement import reshape
 from .record import Primitive, first_dtype, shape_of
 
@@ -23,18 +22,27 @@ def _max_pool_shape(x: Any, **attrs: Any) -> tuple[Shape, Shape]:
     return shape, shape
 
 
-def _max_pool_grad(
-    needs: Any, grads: Any, x_shape: Shape, x_dtype: Any, indices: Any, **_: Any
-) -> tuple[Any]:
-    """Send each gradient to the pixel that was the largest."""
-    rows = x_shape[:2]
-    flat = (*rows, math.prod(x_shape[2:]))
+def _gather_maxima(needs: Any, grads: Any, indices: Any, **_: Any) -> tuple[Any, None]:
+    """Read each gradient where the largest pixel was."""
+    grad = grads[0]
+    rows = grad.shape[:2]
+    flat = (*rows, math.prod(grad.shape[2:]))
     pooled = (*rows, math.prod(shape_of(indices)[2:]))
-    summed = scatter_add(
-        zeros(flat, x_dtype), reshape(indices, shape=pooled), reshape(grads[0], shape=pooled), dim=2
-    )
-    return (reshape(summed, shape=x_shape),)
+    read = gather(reshape(grad, shape=flat), reshape(indices, shape=pooled), dim=2)
+    return (reshape(read, shape=shape_of(indices)), None)
 
+
+max_pool_grad: Primitive = Primitive(
+    "max_pool_grad",
+    "window",
+    "grad_out indices",
+    "the transpose of max_pool: each number added where the largest of its window was",
+    shape=lambda grad_out, indices, *, x_shape: x_shape,
+    dtype=first_dtype,
+    saves="indices",
+    joint_grad=_gather_maxima,
+    grad_name="MaxPool2DWithIndicesBackwardBackward0",
+)
 
 max_pool: Primitive = Primitive(
     "max_pool",
@@ -43,8 +51,10 @@ max_pool: Primitive = Primitive(
     "the largest of each window, and its flat position in the plane; NaN wins",
     shape=_max_pool_shape,
     dtype=lambda x, **_: (x.dtype, INT64),
-    saves="x.shape x.dtype out1",
-    joint_grad=_max_pool_grad,
+    saves="x.shape out1",
+    joint_grad=lambda needs, grads, x_shape, indices, **_: (
+        max_pool_grad(grads[0], indices, x_shape=x_shape),
+    ),
     outputs=2,
     grad_name="MaxPool2DWithIndicesBackward0",
 )

@@ -43,6 +43,7 @@ LOWERINGS: dict[Any, Callable[..., Any]] = {
     p.conv_grad_x: convolution.conv_grad_x,
     p.conv_grad_w: convolution.conv_grad_w,
     p.max_pool: pooling.max_pool,
+    p.max_pool_grad: pooling.max_pool_grad,
     p.window_sum: pooling.window_sum,
     p.window_sum_grad: pooling.window_sum_grad,
     p.take: indexing.take,

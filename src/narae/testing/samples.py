@@ -261,6 +261,7 @@ POOLS: list[tuple[Any, dict[str, Any]]] = [
 for _shape, _attrs in POOLS:
     add_sample("max_pool", array(*_shape), **_attrs)
     add_sample("window_sum", array(*_shape), **_attrs)
+add_sample("max_pool_grad", array(1, 1, 3), np.array([[[1, 1, 5]]]), x_shape=(1, 1, 6))
 add_sample("window_sum_grad", array(2, 1, 3), x_shape=(2, 1, 6), **POOLS[0][1])
 
 # --- indexing, ordering, running totals, reductions -----------------------------------------
