@@ -204,6 +204,7 @@ def test_ctrl_c_saves_and_says_so(tmp_path):
     load_checkpoint(out / "interrupted")
 
 
+@pytest.mark.slow
 def test_linear_regression_finds_the_line(tmp_path):
     """G4: 2,000 steps from the initial weights of seed 100 end at 1.9945 and 0.0125."""
     out = tmp_path / "line"
