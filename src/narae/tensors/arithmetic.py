@@ -261,8 +261,13 @@ def _of_two(
     only_floats: bool = False,
 ) -> Any:
     """A function of two operands in their common dtype; one of them may be a number if said."""
+    plain = not floating and not only_floats and operation.kind != "composite"
+    short = binary(operation) if plain else None
 
     def function(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
+        if short is not None and out is None:
+            if input.__class__ is Tensor and other.__class__ is Tensor:
+                return short(input, other)
         require_tensors(operation.name, input, other, number_first, number_second)
         operands = common(operation.name, input, other, floating=floating)
         if only_floats and not _is_floating(operands[0]):
