@@ -9,7 +9,7 @@ from narae.base.errors import ConfigError, ShapeError, explain
 from narae.base.shapes import normalize_dim
 
 from .arithmetic import add, div, sub
-from .eager import apply, converted
+from .eager import apply, converted, unary
 from .operands import as_dtype, check_castable, refuse_dtype, require_tensor
 from .pointwise import abs, tanh
 from .reductions import along
@@ -42,6 +42,9 @@ def _maybe_in_place(
 # --- straight lines --------------------------------------------------------------------------
 
 
+_relu = unary(p.relu)
+
+
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """max(x, 0).
 
@@ -51,7 +54,7 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """
     if require_tensor(input, "relu")._value.dtype.kind == "b":
         raise refuse_dtype("relu", input, "Boolean inputs not supported for relu")
-    return _maybe_in_place(lambda x: apply(p.relu, x), input, inplace, "relu")
+    return _maybe_in_place(_relu, input, inplace, "relu") if inplace else _relu(input)
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
