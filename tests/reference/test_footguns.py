@@ -55,7 +55,14 @@ def test_02_escaping_tensor():
         return x.sum()
 
     narae.compile(step)(x_of())
-    for use in (lambda t: t.item(), lambda t: t + 1, lambda t: t.numpy(), lambda t: t.tolist()):
+    for use in (
+        lambda t: t.item(),
+        lambda t: t + 1,
+        lambda t: t * t,
+        lambda t: -t,
+        lambda t: t.numpy(),
+        lambda t: t.tolist(),
+    ):
         with pytest.raises(RuntimeError, match="Fix: return it from the step"):
             use(kept[0])
 

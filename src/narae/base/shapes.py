@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from .errors import BoundsError, ShapeError, explain
@@ -99,6 +100,7 @@ def reduced_shape(shape: Sequence[int], dims: Sequence[int], keepdim: bool) -> S
     return tuple(size for dim, size in enumerate(shape) if dim not in dims)
 
 
+@lru_cache(4096)
 def infer_reshape(shape: Sequence[int], wanted: Sequence[int]) -> Shape:
     """Replace one -1 in `wanted` so that the number of elements stays.
 

@@ -1,6 +1,7 @@
 """Movement in NumPy: views wherever NumPy has them."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -25,16 +26,18 @@ def expand(x: Array, *, shape: Any) -> Array:
 
     The constructor is ten times faster than `np.broadcast_to`, but takes contiguous memory only.
     """
+    strides = _expanded_strides(x.shape, x.strides, shape)
     if not x.flags.c_contiguous:
-        return np.lib.stride_tricks.as_strided(x, shape, _expanded_strides(x, shape))
-    return np.ndarray(shape, x.dtype, x, 0, _expanded_strides(x, shape))
+        return np.lib.stride_tricks.as_strided(x, shape, strides)
+    return np.ndarray(shape, x.dtype, x, 0, strides)
 
 
-def _expanded_strides(x: Array, shape: Any) -> Any:
-    extra = len(shape) - x.ndim
+@lru_cache(4096)
+def _expanded_strides(sizes: Any, strides: Any, shape: Any) -> tuple[int, ...]:
+    extra = len(shape) - len(sizes)
     kept = tuple(
         0 if size == 1 and wanted != 1 else stride
-        for size, stride, wanted in zip(x.shape, x.strides, shape[extra:], strict=True)
+        for size, stride, wanted in zip(sizes, strides, shape[extra:], strict=True)
     )
     return (0,) * extra + kept
 

@@ -182,7 +182,8 @@ def apply(operation: Any, *operands: Any, **attrs: Any) -> Any:
     """
     if "dtype" in attrs:
         attrs["dtype"] = as_numpy(attrs["dtype"])
-    if modes.trace is not None:
+    plain = modes.plain
+    if not plain and modes.trace is not None:
         return _apply_traced(operation, operands, attrs)
     values = []
     tracked = False
@@ -200,9 +201,9 @@ def apply(operation: Any, *operands: Any, **attrs: Any) -> Any:
         results: Any = (out,)
     else:
         out = results = tuple([wrap(item) for item in result])
-    if tracked and operation.differentiable and modes.grad:
+    if tracked and operation.differentiable and (plain or modes.grad):
         record(operation, operands, results, attrs)
-    elif modes.inference:
+    elif not plain and modes.inference:
         for item in results:
             item._inference = True
     return out
@@ -245,12 +246,13 @@ def unary(operation: Primitive) -> Callable[[Tensor], Tensor]:
 
     def run(x: Tensor) -> Tensor:
         value = x._value
-        kernel = kernels.get(value.dtype)
-        if kernel is None or modes.trace is not None or x._view is not None or not short:
+        kernel = kernels.get(value.dtype) if value.__class__ is ndarray else None
+        plain = modes.plain
+        if kernel is None or not (plain or _only_grad_is_off()) or x._view is not None or not short:
             return apply(operation, x)  # type: ignore[no-any-return]
         result = kernel(value)
         out: Tensor = wrap(result if result.__class__ is ndarray else np.asarray(result))
-        if x._requires_grad and differentiable and modes.grad:
+        if plain and x._requires_grad and differentiable:
             if saves_operand:
                 saved = [save_operand(x)]
             else:
@@ -262,11 +264,14 @@ def unary(operation: Primitive) -> Callable[[Tensor], Tensor]:
             out._requires_grad = True
             if saved:
                 made.line = user_place()
-            if modes.anomaly:
-                _note_place(made, (out,))
         return out
 
     return run
+
+
+def _only_grad_is_off() -> bool:
+    """Whether nothing but the recording of gradients sets the modes apart from the usual."""
+    return modes.trace is None and not modes.anomaly and not modes.inference
 
 
 def _note_place(node: TapeNode, results: Sequence[Tensor]) -> None:
@@ -288,13 +293,17 @@ def binary(operation: Primitive) -> Callable[[Any, Any], Tensor]:
     def run(x: Any, y: Any) -> Tensor:
         if x.__class__ is not Tensor and x.__class__ is not Parameter:
             return binary_promoted(operation, x, y)
+        if y.__class__ is float or y.__class__ is int:
+            return with_number(x, y)
         if y.__class__ is not Tensor and y.__class__ is not Parameter:
             return binary_promoted(operation, x, y)
         first, second = x._value, y._value
-        kernel = kernels.get(first.dtype) if first.dtype is second.dtype else None
+        alike = first.dtype is second.dtype and first.__class__ is second.__class__ is ndarray
+        kernel = kernels.get(first.dtype) if alike else None
+        plain = modes.plain
         if (
             kernel is None
-            or modes.trace is not None
+            or not (plain or _only_grad_is_off())
             or x._view is not None
             or y._view is not None
             or not short
@@ -305,7 +314,7 @@ def binary(operation: Primitive) -> Callable[[Any, Any], Tensor]:
         except ValueError:
             raise _broadcast_error(operation, first, second) from None
         out: Tensor = wrap(result if result.__class__ is ndarray else np.asarray(result))
-        if (x._requires_grad or y._requires_grad) and differentiable and modes.grad:
+        if plain and (x._requires_grad or y._requires_grad) and differentiable:
             saved = [save_operand(x), save_operand(y)] if saves_both else []
             parents = (
                 (x if x._node is None else x._node) if x._requires_grad else None,
@@ -315,8 +324,27 @@ def binary(operation: Primitive) -> Callable[[Any, Any], Tensor]:
             out._requires_grad = True
             if saved:
                 made.line = user_place()
-            if modes.anomaly:
-                _note_place(made, (out,))
+        return out
+
+    def with_number(x: Tensor, y: float) -> Tensor:
+        value = x._value
+        kernel = kernels.get(value.dtype) if value.__class__ is ndarray else None
+        if kernel is None or not modes.plain or x._view is not None or value.dtype.kind != "f":
+            return binary_promoted(operation, x, y)
+        y = float(y)
+        result = kernel(value, y)
+        out: Tensor = wrap(result if result.__class__ is ndarray else np.asarray(result))
+        if x._requires_grad and differentiable:
+            if not short:
+                record(operation, (x, y), (out,), {})
+                return out
+            saved = [save_operand(x), y] if saves_both else []
+            node = x._node
+            parents = (x if node is None else node, None)
+            out._node = made = TapeNode(operation, parents, saved, {}, result.shape)
+            out._requires_grad = True
+            if saved:
+                made.line = user_place()
         return out
 
     return run

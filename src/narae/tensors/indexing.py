@@ -20,6 +20,7 @@ from .movement import alias
 from .tensor import Tensor, wrap
 from .views import check_writable, make_view, write
 
+_WHOLE = slice(None)
 _SEQUENCE_LIMIT = 32  # longer lists are always an index, never a tuple of indices
 
 
@@ -206,6 +207,12 @@ def getitem(input: Tensor, key: Any) -> Tensor:
             return make_view(input, p.select, dim=0, index=key % size)
     if type(key) is slice and input._value.ndim:
         return _first_slice(input, key)
+    if type(key) is tuple and len(key) == 2:
+        whole, place = key  # x[:, i]
+        if type(whole) is slice and whole == _WHOLE and type(place) is int and input.ndim > 1:
+            size = input._value.shape[1]
+            if -size <= place < size:
+                return make_view(input, p.select, dim=1, index=place % size)
     if type(key) is Tensor and key._value.dtype is INT64 and modes.trace is None:
         taken = _rows(input, key)
         if taken is not None:

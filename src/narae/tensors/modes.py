@@ -21,6 +21,12 @@ class Modes(threading.local):
     first_anomaly: str = ""
     module_path: str = ""  # of the layer that runs, while anomaly mode is on
     trace: "Trace | None" = None
+    plain: bool = True  # nothing but gradients is on: one question instead of four
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        usual = self.grad and self.trace is None and not self.anomaly and not self.inference
+        super().__setattr__("plain", usual)
 
 
 modes = Modes()

@@ -5,6 +5,7 @@ Results share storage with their operand wherever they do in PyTorch.
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from narae import primitives as p
@@ -214,7 +215,13 @@ def t(input: Tensor) -> Tensor:
 
 def permute(input: Tensor, *order: Any, dims: Any = None) -> Tensor:
     """Dimension i of the result is dimension `order[i]` (or `dims[i]`) of the input."""
-    order, rank = sizes_of(order) if dims is None else tuple(dims), len(_shape(input))
+    order = sizes_of(order) if dims is None else tuple(dims)
+    return make_view(input, p.permute, dims=_permutation(order, len(_shape(input))))
+
+
+@lru_cache(4096)
+def _permutation(order: Shape, rank: int) -> Shape:
+    """An order of dimensions without negative numbers."""
     found = tuple([normalize_dim(dim, rank, "permute") for dim in order])
     if len(found) != rank:
         raise ShapeError(
@@ -227,7 +234,7 @@ def permute(input: Tensor, *order: Any, dims: Any = None) -> Tensor:
         )
     if len(set(found)) != rank:
         raise ShapeError(f"[permute] dims are {order}; permute(): duplicate dims are not allowed.")
-    return make_view(input, p.permute, dims=found)
+    return found
 
 
 def movedim(input: Tensor, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
@@ -293,6 +300,7 @@ def expand(input: Tensor, *sizes: Any, size: Any = None) -> Tensor:
     return make_view(input, p.expand, shape=_expanded(_shape(input), wanted))
 
 
+@lru_cache(4096)
 def _expanded(shape: Shape, wanted: Shape) -> Shape:
     extra = len(wanted) - len(shape)
     if extra < 0:

@@ -25,10 +25,13 @@ _reshape: Any = p.reshape
 
 def dims_of(input: Tensor, dim: Any) -> tuple[int, ...]:
     """Sorted, non-negative dimensions; all of them for None and for an empty list."""
+    rank = input._value.ndim
+    if dim.__class__ is int and 0 <= dim < rank:
+        return (dim,)
     if dim is None or (not isinstance(dim, int) and len(dim) == 0):
-        return tuple(range(input._value.ndim))
+        return tuple(range(rank))
     if isinstance(dim, int):
-        return normalize_dims(dim, input._value.ndim)
+        return normalize_dims(dim, rank)
     return normalize_dims(tuple(int(item) for item in dim), input._value.ndim)
 
 

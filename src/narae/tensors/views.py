@@ -116,7 +116,7 @@ def make_view(x: Tensor, operation: Primitive, **attrs: Any) -> Tensor:
     value = x._value
     lowering: Any = LOWERINGS.get(operation)
     plain = value.__class__ is ndarray and x._view is None and lowering is not None
-    if not plain or modes.trace is not None or modes.anomaly or not modes.grad or modes.inference:
+    if not plain or not modes.plain:
         out: Tensor = apply(operation, x, **attrs)
         attach_view(out, x, ((operation, attrs),))
         return out
