@@ -39,7 +39,7 @@ def take(x: Array, index: Array, *, dim: int) -> Array:
     """
     check_index("take", index, x.shape[dim], dim)
     # Checked already; "clip" spares NumPy its own check and a buffer.
-    return np.take(x, index, axis=dim, mode="clip")
+    return x.take(index, dim, None, "clip")
 
 
 def take_grad(grad_out: Array, index: Array, *, dim: int, x_shape: Shape) -> Array:
@@ -185,7 +185,7 @@ def check_index(name: str, index: Array, size: int, dim: int) -> None:
         return
     # Seen as unsigned, a negative number is too large as well: one comparison finds both.
     if index.dtype == np.int64:
-        outside = int(index.view(np.uint64).max()) >= size
+        outside = np.maximum.reduce(index.view(np.uint64), None) >= size
     else:
         outside = int(index.min()) < 0 or int(index.max()) >= size
     if not outside:

@@ -28,10 +28,13 @@ def _biased(out: Array, b: Array | None) -> Array:
     return out
 
 
+_reduce: Any = np.add.reduce
+
+
 def _average(x: Array, dim: tuple[int, ...]) -> Array:
-    total = np.add.reduce(x, dim, x.dtype, keepdims=True)
+    total = _reduce(x, dim, None, None, True)
     count = x.size // max(total.size, 1)
-    total /= x.dtype.type(count) if count else np.nan
+    total /= count if count else np.nan
     return total
 
 

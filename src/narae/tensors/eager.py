@@ -65,8 +65,11 @@ class SavedOutput:
 
     def __init__(self, tensor: Tensor, index: int) -> None:
         self.value = tensor._value
-        self.cell = tensor._shared_cell()
-        self.version = self.cell[0]
+        cell = tensor._cell
+        if cell is None:  # a result is new: no trace need remember it
+            cell = tensor._cell = [0, ""]
+        self.cell = cell
+        self.version = cell[0]
         self.index = index
 
 
@@ -109,7 +112,7 @@ def _saved_items(
             first = len(results) - residual_count(attrs)
             saved.extend(SavedOutput(results[i], i) for i in range(first, len(results)))
         else:
-            saved.extend(_with_shape(operand).shape for operand in operands)
+            saved.extend([_with_shape(operand).shape for operand in operands])
     return saved
 
 
@@ -162,7 +165,8 @@ def record(
         shapes = [out._value.shape for out in results]
         node = TapeNode(operation, parents, saved, attrs, shapes)
         for index, out in enumerate(results):
-            if is_floating(out._value.dtype):
+            dtype = out._value.dtype
+            if dtype.kind == "f" or is_floating(dtype):
                 out._node = (node, index)
                 out._requires_grad = True
     if operation.keeps_values:
@@ -291,10 +295,12 @@ def binary(operation: Primitive) -> Callable[[Any, Any], Tensor]:
     differentiable = operation.differentiable
 
     def run(x: Any, y: Any) -> Tensor:
+        if x.__class__ is float or x.__class__ is int:
+            return with_number(x, y, y)
         if x.__class__ is not Tensor and x.__class__ is not Parameter:
             return binary_promoted(operation, x, y)
         if y.__class__ is float or y.__class__ is int:
-            return with_number(x, y)
+            return with_number(x, y, x)
         if y.__class__ is not Tensor and y.__class__ is not Parameter:
             return binary_promoted(operation, x, y)
         first, second = x._value, y._value
@@ -326,25 +332,22 @@ def binary(operation: Primitive) -> Callable[[Any, Any], Tensor]:
                 made.line = user_place()
         return out
 
-    def with_number(x: Tensor, y: float) -> Tensor:
-        value = x._value
-        kernel = kernels.get(value.dtype) if value.__class__ is ndarray else None
-        if kernel is None or not modes.plain or x._view is not None or value.dtype.kind != "f":
+    def with_number(x: Any, y: Any, tensor: Any) -> Tensor:
+        if tensor.__class__ is not Tensor and tensor.__class__ is not Parameter:
             return binary_promoted(operation, x, y)
-        y = float(y)
-        result = kernel(value, y)
+        value = tensor._value
+        kernel = kernels.get(value.dtype) if value.__class__ is ndarray else None
+        if kernel is None or not modes.plain or tensor._view is not None or value.dtype.kind != "f":
+            return binary_promoted(operation, x, y)
+        if tensor is x:
+            y = float(y)
+            result = kernel(value, y)
+        else:
+            x = float(x)
+            result = kernel(x, value)
         out: Tensor = wrap(result if result.__class__ is ndarray else np.asarray(result))
-        if x._requires_grad and differentiable:
-            if not short:
-                record(operation, (x, y), (out,), {})
-                return out
-            saved = [save_operand(x), y] if saves_both else []
-            node = x._node
-            parents = (x if node is None else node, None)
-            out._node = made = TapeNode(operation, parents, saved, {}, result.shape)
-            out._requires_grad = True
-            if saved:
-                made.line = user_place()
+        if tensor._requires_grad and differentiable:
+            record(operation, (x, y), (out,), {})
         return out
 
     return run

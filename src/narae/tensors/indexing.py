@@ -3,6 +3,7 @@
 Numbers, slices, None and the ellipsis give views; integer tensors and masks give copies.
 """
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -240,14 +241,15 @@ def _first_slice(x: Tensor, key: slice) -> Tensor:
     start, stop, step = key.indices(shape[0])
     if step < 0 or (start, stop, step) == (0, shape[0], 1):
         return getitem(x, (key,))
-    zeros, ones = (0,) * (len(shape) - 1), (1,) * (len(shape) - 1)
-    return make_view(
-        x,
-        p.slice_,
-        start=(start, *zeros),
-        stop=(max(start, stop), *shape[1:]),
-        step=(step, *ones),
-    )
+    starts, stops, steps = _first_span(shape, start, stop, step)
+    return make_view(x, p.slice_, start=starts, stop=stops, step=steps)
+
+
+@lru_cache(4096)
+def _first_span(shape: Shape, start: int, stop: int, step: int) -> tuple[Shape, Shape, Shape]:
+    """A slice of the first dimension and all of the others."""
+    rest = len(shape) - 1
+    return (start, *(0,) * rest), (max(start, stop), *shape[1:]), (step, *(1,) * rest)
 
 
 def setitem(input: Tensor, key: Any, value: Any) -> None:

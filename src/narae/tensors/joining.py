@@ -33,8 +33,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -
 
 
 def _joined(tensors: Tensors, dim: int) -> Tensor:
-    first = tensors[0]._value
-    if 0 <= dim < first.ndim and all(_same_kind(x._value, first) for x in tensors):
+    if _are_alike(tensors, dim):
         return apply(p.concat, *tensors, dim=dim)  # type: ignore[no-any-return]
     dtype = result_type([x._value for x in tensors])
     kept = [x for x in tensors if x._value.shape != (0,)]
@@ -45,17 +44,28 @@ def _joined(tensors: Tensors, dim: int) -> Tensor:
     return apply(p.concat, *[converted(x, dtype) for x in kept], dim=dim)  # type: ignore[no-any-return]
 
 
-def _same_kind(value: Any, first: Any) -> bool:
-    """Equal shape and dtype: then nothing needs to be converted or checked."""
-    return value.dtype is first.dtype and value.shape == first.shape and value.shape != (0,)
+def _are_alike(tensors: Tensors, dim: int) -> bool:
+    """Whether shapes and dtypes are equal: then nothing needs to be converted or checked."""
+    first = tensors[0]._value
+    shape, dtype = first.shape, first.dtype
+    if not 0 <= dim < len(shape) or shape == (0,):
+        return False
+    for x in tensors:
+        value = x._value
+        if value.dtype is not dtype or value.shape != shape:
+            return False
+    return True
 
 
 concat = concatenate = cat
 
 
 def _checked(tensors: Sequence[Tensor], what: str) -> Tensors:
-    if isinstance(tensors, Tensor) or not all(isinstance(x, Tensor) for x in tensors):
+    if isinstance(tensors, Tensor):
         raise TypeError(f"{what}(): argument 'tensors' must be tuple of Tensors")
+    for x in tensors:
+        if not isinstance(x, Tensor):
+            raise TypeError(f"{what}(): argument 'tensors' must be tuple of Tensors")
     if not tensors:
         raise ShapeError(f"[{what}] {what}(): expected a non-empty list of Tensors")
     return tuple(tensors)

@@ -6,7 +6,7 @@ from narae import primitives as p
 from narae.base.dtypes import NumpyDType, is_floating
 from narae.base.errors import DTypeError, NotSupportedError, ShapeError, explain
 
-from .eager import apply, ndarray
+from .eager import apply, binary, ndarray
 from .movement import expand, reshape, unsqueeze
 from .operands import deliver
 from .tensor import Tensor
@@ -65,6 +65,9 @@ def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor
     return product if out is None else deliver(product, out, "matmul")
 
 
+_two_matrices = binary(p.matmul)
+
+
 def _multiplied(input: Tensor, other: Tensor) -> Tensor:
     first, second = input._value, other._value
     if first.dtype is not second.dtype or first.dtype.kind == "b":
@@ -76,6 +79,8 @@ def _multiplied(input: Tensor, other: Tensor) -> Tensor:
     if first.shape[-1] != inner:
         raise ShapeError(inner_message("matmul", input, other))
     if rank == 2 and other_rank == 2:
+        if input._view is None and other._view is None:
+            return _two_matrices(input, other)
         return apply(p.matmul, input, other)  # type: ignore[no-any-return]
     if rank == 1 or other_rank == 1:
         return _with_vector(input, other)

@@ -47,7 +47,8 @@ def reshape(input: Tensor, *sizes: Any, shape: Any = None) -> Tensor:
             [3, 4, 5]])
     """
     wanted = infer_reshape(_shape(input), sizes_of(sizes) if shape is None else tuple(shape))
-    if can_view(input, wanted):
+    value = input._value
+    if (value.__class__ is ndarray and value.flags.c_contiguous) or can_view(input, wanted):
         return make_view(input, p.reshape, shape=wanted)
     return apply(p.reshape, input, shape=wanted)  # type: ignore[no-any-return]
 
