@@ -21,9 +21,10 @@ def rsqrt(x: Array) -> Array:
 
 def sigmoid(x: Array) -> Array:
     """1 / (1 + exp(-x)); exp may overflow to infinity, which gives 0."""
-    grown = np.exp(np.negative(x))
+    grown = np.negative(x)
     if grown.__class__ is not np.ndarray:  # NumPy gives scalars for 0-d arrays
-        return np.reciprocal(1 + grown)
+        return np.reciprocal(1 + np.exp(grown))
+    np.exp(grown, grown)
     np.add(grown, 1, grown)
     return np.reciprocal(grown, grown)
 

@@ -192,7 +192,7 @@ def _labels_reduced(loss: Array, labels: _Labels, reduction: str) -> Array:
 def _divided(x: Array, count: Any) -> Array:
     """x / count in the dtype of x; without a warning when there is nothing to count."""
     if count != 0:
-        return np.divide(x, count, dtype=x.dtype)
+        return x / count  # a number takes the dtype of x
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.divide(x, count, dtype=x.dtype)
 

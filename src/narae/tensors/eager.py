@@ -123,11 +123,6 @@ def _with_shape(operand: Any) -> Any:
     return operand if hasattr(operand, "shape") else np.asarray(operand)
 
 
-def saved_facts(operation: Primitive, value: Any) -> list[Any]:
-    """What a movement saves of its one operand: shape and dtype, never the elements."""
-    return [value.shape if kind == "shape" else value.dtype for kind, _ in operation.save_plan]
-
-
 def _edges_of(operands: Sequence[Any]) -> list[Any] | None:
     """The edge of each operand, None where no gradient goes (as `edge_of`); None if all are."""
     edges: list[Any] = []

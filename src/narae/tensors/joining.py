@@ -28,13 +28,13 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -
     >>> narae.cat([narae.zeros(2, 3), narae.ones(1, 3)]).shape
     narae.Size([3, 3])
     """
+    if out is None and _are_alike(tensors, dim):
+        return apply(p.concat, *tensors, dim=dim)  # type: ignore[no-any-return]
     joined = _joined(_checked(tensors, "cat"), dim)
     return joined if out is None else deliver(joined, out, "cat")
 
 
 def _joined(tensors: Tensors, dim: int) -> Tensor:
-    if _are_alike(tensors, dim):
-        return apply(p.concat, *tensors, dim=dim)  # type: ignore[no-any-return]
     dtype = result_type([x._value for x in tensors])
     kept = [x for x in tensors if x._value.shape != (0,)]
     if not kept:
@@ -44,17 +44,20 @@ def _joined(tensors: Tensors, dim: int) -> Tensor:
     return apply(p.concat, *[converted(x, dtype) for x in kept], dim=dim)  # type: ignore[no-any-return]
 
 
-def _are_alike(tensors: Tensors, dim: int) -> bool:
-    """Whether shapes and dtypes are equal: then nothing needs to be converted or checked."""
-    first = tensors[0]._value
-    shape, dtype = first.shape, first.dtype
-    if not 0 <= dim < len(shape) or shape == (0,):
+def _are_alike(tensors: Sequence[Tensor], dim: int) -> bool:
+    """Whether all are tensors of one shape and dtype: then there is nothing to check or convert."""
+    if not isinstance(tensors, (list, tuple)) or not tensors or dim.__class__ is not int:
         return False
+    shape = dtype = None
     for x in tensors:
-        value = x._value
-        if value.dtype is not dtype or value.shape != shape:
+        if not isinstance(x, Tensor):
             return False
-    return True
+        value = x._value
+        if shape is None:
+            shape, dtype = value.shape, value.dtype
+        elif value.dtype is not dtype or value.shape != shape:
+            return False
+    return shape is not None and 0 <= dim < len(shape) and shape != (0,)
 
 
 concat = concatenate = cat

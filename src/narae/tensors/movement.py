@@ -21,8 +21,12 @@ from .views import make_view
 
 def sizes_of(sizes: Sequence[Any]) -> Shape:
     """`(2, 3)` from `f(2, 3)`, `f((2, 3))` or `f([2, 3])`."""
-    if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
-        sizes = sizes[0]
+    if len(sizes) == 1:
+        (only,) = sizes
+        if only.__class__ is int:
+            return (only,)
+        if isinstance(only, (tuple, list)):
+            sizes = only
     return tuple([size if type(size) is int else size.__index__() for size in sizes])
 
 

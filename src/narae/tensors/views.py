@@ -21,7 +21,7 @@ from narae.ir import Value
 from narae.primitives import Primitive, copy, update_slice, write_at
 from narae.reference import LOWERINGS
 
-from .eager import apply, converted, ndarray, saved_facts
+from .eager import apply, converted, ndarray
 from .layout import strides_of
 from .modes import modes
 from .tensor import Tensor, wrap
@@ -63,8 +63,11 @@ class View:
         origin: Tensor | None,
         moves: tuple[Step, ...],
     ) -> None:
-        self.base, self.steps, self.seen = base, steps, seen
-        self.origin, self.moves = origin, moves
+        self.base = base
+        self.steps = steps
+        self.seen = seen
+        self.origin = origin
+        self.moves = moves
         self.restricted = ""
         self.stale = False
 
@@ -121,12 +124,12 @@ def make_view(x: Tensor, operation: Primitive, **attrs: Any) -> Tensor:
         attach_view(out, x, ((operation, attrs),))
         return out
     # The usual case, written out: eager, and x is no view itself.
-    out = wrap(lowering(value, **attrs))
+    moved = lowering(value, **attrs)
+    out = wrap(moved)
     if x._requires_grad:
         node = x._node
-        saved = saved_facts(operation, value)
-        parents = (x if node is None else node,)
-        out._node = TapeNode(operation, parents, saved, attrs, out._value.shape)
+        saved = _facts(operation, value)
+        out._node = TapeNode(operation, (x if node is None else node,), saved, attrs, moved.shape)
         out._requires_grad = True
     cell = x._cell
     if cell is None:
@@ -136,6 +139,16 @@ def make_view(x: Tensor, operation: Primitive, **attrs: Any) -> Tensor:
     steps = ((operation, attrs),)
     out._view = View(x, steps, cell[0], x, steps)
     return out
+
+
+def _facts(operation: Primitive, value: Any) -> list[Any]:
+    """What a movement saves of its one operand: shape and dtype, never the elements."""
+    plan = operation.save_plan
+    if not plan:
+        return []
+    if len(plan) == 1 and plan[0][0] == "shape":
+        return [value.shape]
+    return [value.shape if kind == "shape" else value.dtype for kind, _ in plan]
 
 
 def attach_view(out: Tensor, x: Tensor, steps: tuple[Step, ...], detached: bool = False) -> None:
