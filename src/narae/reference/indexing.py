@@ -171,6 +171,9 @@ def scatter_reduce(
     return out.reshape(x.shape)
 
 
+_INT64, _UINT64 = np.dtype(np.int64), np.dtype(np.uint64)
+
+
 def check_index(name: str, index: Array, size: int, dim: int) -> None:
     """Refuses an index outside [0, size), saying which one and where it stands.
 
@@ -184,8 +187,8 @@ def check_index(name: str, index: Array, size: int, dim: int) -> None:
     if index.size == 0:
         return
     # Seen as unsigned, a negative number is too large as well: one comparison finds both.
-    if index.dtype == np.int64:
-        outside = np.maximum.reduce(index.view(np.uint64), None) >= size
+    if index.dtype == _INT64:
+        outside = np.maximum.reduce(index.view(_UINT64), None) >= size
     else:
         outside = int(index.min()) < 0 or int(index.max()) >= size
     if not outside:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from narae import primitives as p
+from narae.base.dtypes import INT64
 from narae.base.errors import BoundsError, DataError, explain
 from narae.primitives.losses import binary_cross_entropy as bce_record
 
@@ -137,11 +138,14 @@ class _Labels:
         return _total(self.weights, None, dtype)
 
 
+_UINT64 = np.dtype(np.uint64)
+
+
 def _all_below(index: Array, classes: int) -> bool:
     """Whether every label is a class; seen as unsigned, a negative one is too large as well."""
     if index.size == 0:
         return True
-    unsigned = index.view(np.uint64) if index.dtype == np.int64 else index
+    unsigned = index.view(_UINT64) if index.dtype == INT64 else index
     return bool(_largest(unsigned, None) < classes)
 
 

@@ -101,18 +101,24 @@ def _saved_items(
         elif kind == "output":
             saved.append(SavedOutput(results[index], index))
         elif kind == "shape":
-            saved.append(_with_shape(operands[index]).shape)
+            operand = operands[index]
+            known = operand._value if operand.__class__ is Tensor else _with_shape(operand)
+            saved.append(known.shape)
         elif kind == "dtype":
-            saved.append(_with_shape(operands[index]).dtype)
+            operand = operands[index]
+            known = operand._value if operand.__class__ is Tensor else _with_shape(operand)
+            saved.append(known.dtype)
         elif kind == "operands":
-            saved.extend(save_operand(operand) for operand in operands)
+            saved.extend([save_operand(operand) for operand in operands])
         elif kind == "outputs":
             saved.extend(SavedOutput(result, place) for place, result in enumerate(results))
         elif kind == "residuals":
             first = len(results) - residual_count(attrs)
             saved.extend(SavedOutput(results[i], i) for i in range(first, len(results)))
         else:
-            saved.extend([_with_shape(operand).shape for operand in operands])
+            for operand in operands:
+                known = operand._value if operand.__class__ is Tensor else _with_shape(operand)
+                saved.append(known.shape)
     return saved
 
 
