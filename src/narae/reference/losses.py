@@ -250,6 +250,11 @@ def cross_entropy(
     Raises:
         IndexError: if a target is not a class.
     """
+    if weight is None and label_smoothing == 0 and ignore_index < 0 and reduction == "mean":
+        if x.ndim == 2 and _all_below(target, x.shape[1]):  # the usual case, written out
+            log_probs = log_softmax(x, 1)
+            loss = -log_probs[_rows(len(target)), target]
+            return _divided(_total(loss, None, loss.dtype), target.size), log_probs
     dim = min(1, x.ndim - 1)
     labels = _Labels(target, x.shape[dim], weight, ignore_index)
     log_probs = log_softmax(x, dim)

@@ -42,6 +42,7 @@ def _expanded_strides(sizes: Any, strides: Any, shape: Any) -> tuple[int, ...]:
     return (0,) * extra + kept
 
 
+@lru_cache(4096)
 def _slices(start: Any, stop: Any, step: Any) -> tuple[slice, ...]:
     return tuple(map(slice, start, stop, step))
 

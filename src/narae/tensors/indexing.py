@@ -239,7 +239,7 @@ def _first_slice(x: Tensor, key: slice) -> Tensor:
     """`x[start:stop:step]`, the commonest of all."""
     shape = x._value.shape
     start, stop, step = key.indices(shape[0])
-    if step < 0 or (start, stop, step) == (0, shape[0], 1):
+    if step < 0 or (start == 0 and step == 1 and stop == shape[0]):
         return getitem(x, (key,))
     starts, stops, steps = _first_span(shape, start, stop, step)
     return make_view(x, p.slice_, start=starts, stop=stops, step=steps)

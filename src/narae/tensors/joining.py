@@ -7,11 +7,13 @@ from narae import primitives as p
 from narae.base.dtypes import result_type
 from narae.base.errors import ShapeError, explain
 from narae.base.shapes import broadcast_shapes, normalize_dim
+from narae.reference import LOWERINGS
 
-from .eager import apply, converted
+from .eager import apply, converted, ndarray, record
+from .modes import modes
 from .movement import expand, reshape, unsqueeze
 from .operands import deliver
-from .tensor import Tensor
+from .tensor import Tensor, wrap
 
 Tensors = tuple[Tensor, ...]
 
@@ -29,7 +31,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -
     narae.Size([3, 3])
     """
     if out is None and _are_alike(tensors, dim):
-        return apply(p.concat, *tensors, dim=dim)  # type: ignore[no-any-return]
+        return _concatenated(tensors, dim)
     joined = _joined(_checked(tensors, "cat"), dim)
     return joined if out is None else deliver(joined, out, "cat")
 
@@ -44,6 +46,18 @@ def _joined(tensors: Tensors, dim: int) -> Tensor:
     return apply(p.concat, *[converted(x, dtype) for x in kept], dim=dim)  # type: ignore[no-any-return]
 
 
+_concat: Any = LOWERINGS[p.concat]
+
+
+def _concatenated(tensors: Sequence[Tensor], dim: int) -> Tensor:
+    """Tensors of one shape and dtype, one after the other."""
+    if not modes.plain:
+        return apply(p.concat, *tensors, dim=dim)  # type: ignore[no-any-return]
+    out = wrap(_concat(*[x._value for x in tensors], dim=dim))
+    record(p.concat, tensors, (out,), {"dim": dim})
+    return out
+
+
 def _are_alike(tensors: Sequence[Tensor], dim: int) -> bool:
     """Whether all are tensors of one shape and dtype: then there is nothing to check or convert."""
     if not isinstance(tensors, (list, tuple)) or not tensors or dim.__class__ is not int:
@@ -53,6 +67,8 @@ def _are_alike(tensors: Sequence[Tensor], dim: int) -> bool:
         if not isinstance(x, Tensor):
             return False
         value = x._value
+        if value.__class__ is not ndarray:
+            return False
         if shape is None:
             shape, dtype = value.shape, value.dtype
         elif value.dtype is not dtype or value.shape != shape:
