@@ -297,11 +297,11 @@ def binary(operation: Primitive) -> Callable[[Any, Any], Tensor]:
 
     def run(x: Any, y: Any) -> Tensor:
         if x.__class__ is float or x.__class__ is int:
-            return with_number(x, y, y)
+            return _with_number(operation, kernels, x, y, y)
         if x.__class__ is not Tensor and x.__class__ is not Parameter:
             return binary_promoted(operation, x, y)
         if y.__class__ is float or y.__class__ is int:
-            return with_number(x, y, x)
+            return _with_number(operation, kernels, x, y, x)
         if y.__class__ is not Tensor and y.__class__ is not Parameter:
             return binary_promoted(operation, x, y)
         first, second = x._value, y._value
@@ -333,25 +333,27 @@ def binary(operation: Primitive) -> Callable[[Any, Any], Tensor]:
                 made.line = user_place()
         return out
 
-    def with_number(x: Any, y: Any, tensor: Any) -> Tensor:
-        if tensor.__class__ is not Tensor and tensor.__class__ is not Parameter:
-            return binary_promoted(operation, x, y)
-        value = tensor._value
-        kernel = kernels.get(value.dtype) if value.__class__ is ndarray else None
-        if kernel is None or not modes.plain or tensor._view is not None or value.dtype.kind != "f":
-            return binary_promoted(operation, x, y)
-        if tensor is x:
-            y = float(y)
-            result = kernel(value, y)
-        else:
-            x = float(x)
-            result = kernel(x, value)
-        out: Tensor = wrap(result if result.__class__ is ndarray else np.asarray(result))
-        if tensor._requires_grad and differentiable:
-            record(operation, (x, y), (out,), {})
-        return out
-
     return run
+
+
+def _with_number(operation: Primitive, kernels: Any, x: Any, y: Any, tensor: Any) -> Tensor:
+    """A tensor (one of x and y) and a number: the short path for plain arrays of floats."""
+    if tensor.__class__ is not Tensor and tensor.__class__ is not Parameter:
+        return binary_promoted(operation, x, y)
+    value = tensor._value
+    kernel = kernels.get(value.dtype) if value.__class__ is ndarray else None
+    if kernel is None or not modes.plain or tensor._view is not None or value.dtype.kind != "f":
+        return binary_promoted(operation, x, y)
+    if tensor is x:
+        y = float(y)
+        result = kernel(value, y)
+    else:
+        x = float(x)
+        result = kernel(x, value)
+    out: Tensor = wrap(result if result.__class__ is ndarray else np.asarray(result))
+    if tensor._requires_grad and operation.differentiable:
+        record(operation, (x, y), (out,), {})
+    return out
 
 
 def binary_promoted(operation: Primitive, x: Any, y: Any) -> Tensor:
