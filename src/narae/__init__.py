@@ -20,6 +20,9 @@ __version__ = "0.1.0"
 # Infinities and NaN are results like others, as in PyTorch: NumPy need not warn about them.
 warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"narae\.")
 
+# PyTorch's groups of functions: `narae.linalg` shows the face of `narae.tensors.linalg`.
+_NAMESPACES = ("fft", "linalg", "masked", "signal", "special")
+
 # Packages that appear as attributes without a further import statement.
 _PACKAGES = (
     "autograd",
@@ -36,6 +39,7 @@ _PACKAGES = (
     "train",
     "utils",
     "vision",
+    *_NAMESPACES,
 )
 
 # Functions that PyTorch has at the top, and here a package above the tensors.

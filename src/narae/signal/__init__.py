@@ -1,0 +1,3 @@
+"""PyTorch's address of `narae.tensors.signal`: windows."""
+
+from . import windows as windows
