@@ -43,7 +43,7 @@ FLOORS: dict[str, int] = {
 # Outside the house: they may look at every room, and no room may look at them.
 # "" is narae/__init__.py itself.
 FACADES = frozenset(
-    {"", "__main__", "testing", "utils", "fft", "linalg", "masked", "signal", "special"}
+    {"", "__main__", "testing", "utils", "errors", "fft", "linalg", "masked", "signal", "special"}
 )
 
 # What may be imported when a module is loaded, besides the standard library and Narae.

@@ -28,6 +28,7 @@ _PACKAGES = (
     "autograd",
     "cli",
     "data",
+    "errors",
     "io",
     "ir",
     "nn",
