@@ -34,6 +34,7 @@ from .loss_checks import (
     no_gradient,
     promoted,
     same_size_pair,
+    warn_of_probabilities,
 )
 from .margin_losses import (
     cosine_embedding_loss,
@@ -231,6 +232,8 @@ def cross_entropy(
     if reduction not in REDUCTIONS or size_average is not None or reduce is not None:
         reduction = chosen_reduction(reduction, size_average, reduce)
     classes = class_count("cross_entropy", input, target)
+    if input._node is not None:
+        warn_of_probabilities("cross_entropy", input)
     if weight is not None:
         weight = class_weight("cross_entropy", weight, input, classes)
     if not 0 <= label_smoothing <= 1:
@@ -273,6 +276,7 @@ def nll_loss(
     reduction = chosen_reduction(reduction, size_average, reduce)
     weight = class_weight("nll_loss", weight, input, class_count("nll_loss", input, target))
     check_labels("nll_loss", input, target)
+    warn_of_probabilities("nll_loss", input)
     no_gradient("nll_loss_forward", "weight", weight)
     record = p.nll_loss if input._value.ndim <= 2 else p.nll_loss_2d
     ignored = int(ignore_index)
@@ -341,6 +345,7 @@ def binary_cross_entropy_with_logits(
     what = "binary_cross_entropy_with_logits"
     reduction = chosen_reduction(reduction, size_average, reduce)
     check_equal_sizes(what, input, target)
+    warn_of_probabilities(what, input)
     no_gradient(what, "weight", weight)
     no_gradient(what, "pos_weight", pos_weight)
     input, target = _one_dtype(input, target)

@@ -6,7 +6,7 @@ from narae.base.dtypes import default_dtype, is_floating, result_type
 from narae.base.errors import DTypeError, GraphError, NotSupportedError, ShapeError, explain
 from narae.base.notices import warn_user
 from narae.base.shapes import broadcast_shapes
-from narae.primitives import expand
+from narae.primitives import expand, sigmoid, softmax
 from narae.tensors import Tensor
 from narae.tensors.eager import apply, converted
 from narae.tensors.modes import modes
@@ -120,6 +120,42 @@ def _size_fix(x: Any, y: Any) -> str:
         if size == 1 and y[:dim] + y[dim + 1 :] == x:
             return f"target.squeeze({dim}), or input.unsqueeze({dim})"
     return f"target.expand_as(input) if every target is meant for several inputs: {y} and {x}"
+
+
+def warn_of_probabilities(what: str, input: Any) -> None:
+    """Warn where a loss that takes scores is given the result of a softmax or sigmoid.
+
+    The loss would still fall, slowly: it then sees scores between 0 and 1 alone. What made a
+    tensor is known where gradients are recorded, and is looked for through reshapes.
+    """
+    node = input._node
+    while node is not None:
+        operation = (node[0] if type(node) is tuple else node).operation
+        if operation is softmax or operation is sigmoid:
+            _warn_of_probabilities(what, operation.name)
+        if getattr(operation, "kind", "") != "movement":
+            return
+        parent = (node[0] if type(node) is tuple else node).parents[0]
+        node = getattr(parent, "_node", parent)
+
+
+_TAKES = {
+    "nll_loss": "log-probabilities, from log_softmax",
+    "cross_entropy": "scores (logits), and applies log_softmax itself",
+    "binary_cross_entropy_with_logits": "scores (logits), and applies sigmoid itself",
+}
+
+
+def _warn_of_probabilities(what: str, activation: str) -> None:
+    if what == "nll_loss":
+        fix = "log_softmax in place of softmax, or cross_entropy on the scores"
+    else:
+        other = "binary_cross_entropy" if activation == "sigmoid" else "nll_loss of log_softmax"
+        fix = f"leave out the {activation}, or use {other}"
+    warn_user(
+        f"[{what}] the input is the result of {activation}: {what} takes {_TAKES[what]}. "
+        f"Training would be slow and end too early. Fix: {fix}"
+    )
 
 
 def no_gradient(what: str, name: str, weight: Tensor | None) -> None:
