@@ -20,6 +20,7 @@ from .activations import (
     softshrink,
     threshold,
 )
+from .attention import attention, attention_grad
 from .average_pool import average_pool
 from .blends import (
     addcdiv,

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-from . import activations, layers, losses, recurrent, statistics, views
+from . import activations, attention, layers, losses, recurrent, statistics, views
 
 LOWERINGS: dict[Any, Callable[..., Any]] = {
     **activations.LOWERINGS,
+    **attention.LOWERINGS,
     **layers.LOWERINGS,
     **losses.LOWERINGS,
     **recurrent.LOWERINGS,

@@ -71,7 +71,11 @@ def add_sample(
 
 def samples_of(primitive: Primitive, dtype: Any = FLOAT64) -> list[Sample]:
     """The samples of a primitive in a dtype."""
-    from . import samples_of_composites, samples_of_losses  # noqa: F401  (they fill the table)
+    from . import (  # noqa: F401  (they fill the table)
+        samples_of_attention,
+        samples_of_composites,
+        samples_of_losses,
+    )
 
     return [sample.in_dtype(np.dtype(dtype)) for sample in TABLE.get(primitive.name, [])]
 
