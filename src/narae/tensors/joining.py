@@ -6,12 +6,13 @@ from typing import Any
 from narae import primitives as p
 from narae.base.dtypes import result_type
 from narae.base.errors import ShapeError, explain
-from narae.base.shapes import broadcast_shapes, normalize_dim
+from narae.base.shapes import Size, normalize_dim
+from narae.base.shapes import broadcast_shapes as _common_shape
 from narae.reference import LOWERINGS
 
 from .eager import apply, converted, ndarray, record
 from .modes import modes
-from .movement import expand, reshape, unsqueeze
+from .movement import expand, reshape, sizes_of, unsqueeze
 from .operands import deliver
 from .tensor import Tensor, wrap
 
@@ -225,8 +226,40 @@ def _several(tensors: tuple[Any, ...]) -> Tensors:
 def broadcast_tensors(*tensors: Any) -> Tensors:
     """Views of all operands in their common shape."""
     operands = _several(tensors)
-    shape = broadcast_shapes(*[x._value.shape for x in operands], what="broadcast_tensors")
+    shape = _common_shape(*[x._value.shape for x in operands], what="broadcast_tensors")
     return tuple([expand(x, shape) for x in operands])
+
+
+def broadcast_shapes(*shapes: Any) -> Size:
+    """The common shape of several shapes.
+
+    >>> import narae
+    >>> narae.broadcast_shapes((3, 1), (4,))
+    narae.Size([3, 4])
+    """
+    sizes = [(shape,) if isinstance(shape, int) else tuple(shape) for shape in shapes]
+    if min((size for shape in sizes for size in shape), default=0) < 0:
+        raise ShapeError(f"[broadcast_shapes] the shapes {sizes} have negative sizes")
+    return Size(_common_shape(*sizes, what="broadcast_shapes"))
+
+
+def sum_to_size(input: Tensor, *size: Any) -> Tensor:
+    """The sum over all dimensions along which a tensor of that size would be repeated.
+
+    It is what un-broadcasting does to gradients: `x.expand(shape).sum_to_size(x.shape)` is x times
+    the number of repetitions.
+    """
+    wanted, shape = sizes_of(size), tuple(input._value.shape)
+    pairs = zip(reversed(wanted), reversed(shape), strict=False)
+    if len(wanted) > len(shape) or any(goal not in (1, found) for goal, found in pairs):
+        raise ShapeError(
+            explain(
+                "sum_to_size",
+                f"the tensor is {shape}, the size {wanted}",
+                f"size {list(wanted)} is not expandable to size {list(shape)}.",
+            )
+        )
+    return p.sum_to_shape(input, wanted)  # type: ignore[no-any-return]
 
 
 def meshgrid(*tensors: Any, indexing: str = "ij") -> Tensors:
@@ -321,6 +354,7 @@ __all__ = [
     "atleast_2d",
     "atleast_3d",
     "block_diag",
+    "broadcast_shapes",
     "broadcast_tensors",
     "cartesian_prod",
     "cat",
@@ -335,3 +369,4 @@ __all__ = [
     "stack",
     "vstack",
 ]
+METHODS = ["sum_to_size"]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from narae.base.dtypes import INT64, as_numpy, default_dtype, is_floating
-from narae.base.errors import DTypeError, explain
+from narae.base.errors import DataError, DTypeError, explain
 
 from .creation import _finished, _sizes, _wanted, constant
 from .devices import CPU, check_device
@@ -311,6 +311,8 @@ def bernoulli(
     chances = input._array if p is None else p
     shape, kind = tuple(input.shape), input._value.dtype
     made = draw(generator, lambda engine: engine.bernoulli(shape, chances, kind), shape, kind)
+    if out is None and p is None and modes.grad and input.requires_grad:
+        return made + input * 0  # as in PyTorch: on the tape, with a gradient of zero
     return _finished(made, False, out)
 
 
@@ -438,9 +440,97 @@ def exponential_(
     )
 
 
+def cauchy_(
+    input: Tensor,
+    median: float = 0.0,
+    sigma: float = 1.0,
+    *,
+    generator: Generator | None = None,
+) -> Tensor:
+    """Fill a tensor with Cauchy distributed numbers: median + sigma * tan(pi * (u - 1/2))."""
+    return _fill(
+        input,
+        "cauchy_",
+        generator,
+        lambda engine, shape, kind: engine.cauchy(shape, kind, median, sigma),
+    )
+
+
+def geometric_(input: Tensor, p: float, *, generator: Generator | None = None) -> Tensor:
+    """Fill a tensor with numbers of trials up to the first success of probability p."""
+    return _fill(
+        input,
+        "geometric_",
+        generator,
+        lambda engine, shape, kind: engine.geometric(shape, p, kind),
+    )
+
+
+def log_normal_(
+    input: Tensor,
+    mean: float = 1.0,
+    std: float = 2.0,
+    *,
+    generator: Generator | None = None,
+) -> Tensor:
+    """Fill a tensor with exponentials of normal numbers of that mean and standard deviation."""
+    return _fill(
+        input,
+        "log_normal_",
+        generator,
+        lambda engine, shape, kind: engine.log_normal(shape, kind, mean, std),
+    )
+
+
+# --- counts: NumPy's algorithms, started by a key from the stream -----------------------------
+
+
+def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
+    """Poisson distributed counts with the rates that a tensor holds.
+
+    Their stream is not PyTorch's: one 64-bit key a call, which NumPy's Philox expands.
+    """
+    rates, kind = input._array.astype(np.float64), input._value.dtype
+    _check_floating(input, "poisson")
+    if rates.size and not bool((rates >= 0).all()):
+        raise DataError(explain("poisson", f"the least rate is {rates.min()}",
+                                "rates must be non-negative"))  # fmt: skip
+    return draw(
+        generator,
+        lambda engine: _keyed(engine).poisson(rates).astype(kind),
+        tuple(rates.shape),
+        kind,
+    )
+
+
+def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) -> Tensor:
+    """Numbers of successes in `count` trials of probability `prob`, element by element.
+
+    Their stream is not PyTorch's: one 64-bit key a call, which NumPy's Philox expands.
+    """
+    _check_floating(count, "binomial")
+    trials, chances = count._array.astype(np.int64), prob._array.astype(np.float64)
+    if chances.size and not bool(((chances >= 0) & (chances <= 1)).all()):
+        raise DataError(explain("binomial", f"probabilities reach from {chances.min()} to "
+                                f"{chances.max()}", "a probability lies in [0, 1]"))  # fmt: skip
+    shape, kind = np.broadcast_shapes(trials.shape, chances.shape), count._value.dtype
+    return draw(
+        generator,
+        lambda engine: _keyed(engine).binomial(trials, chances, shape).astype(kind),
+        shape,
+        kind,
+    )
+
+
+def _keyed(engine: MT19937) -> np.random.Generator:
+    """NumPy's generator, started by one draw from the stream."""
+    return np.random.Generator(np.random.Philox(key=int(engine.random64(1)[0])))
+
+
 __all__ = [
     "Generator",
     "bernoulli",
+    "binomial",
     "default_generator",
     "fork_rng",
     "get_rng_state",
@@ -448,6 +538,7 @@ __all__ = [
     "manual_seed",
     "multinomial",
     "normal",
+    "poisson",
     "rand",
     "rand_like",
     "randint",
@@ -461,7 +552,10 @@ __all__ = [
 METHODS = (
     "bernoulli",
     "bernoulli_",
+    "cauchy_",
     "exponential_",
+    "geometric_",
+    "log_normal_",
     "multinomial",
     "normal_",
     "random_",

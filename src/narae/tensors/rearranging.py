@@ -9,11 +9,21 @@ from narae import primitives as p
 from narae.base.dtypes import INT64, as_numpy
 from narae.base.errors import BoundsError, ShapeError, explain
 from narae.base.shapes import normalize_dim, normalize_dims
+from narae.primitives.views import strided_positions
 
 from .creation import constant
 from .eager import apply, converted
 from .joining import cat
-from .movement import diagonal, expand, reshape, sizes_of, slice_dim, transpose, unsqueeze
+from .movement import (
+    as_strided,
+    diagonal,
+    expand,
+    reshape,
+    sizes_of,
+    slice_dim,
+    transpose,
+    unsqueeze,
+)
 from .tensor import Tensor
 
 # --- repeating ------------------------------------------------------------------------------
@@ -375,7 +385,28 @@ def slice_scatter(
     return apply(p.update_slice, input, converted(src, input._value.dtype), **attrs)  # type: ignore[no-any-return]
 
 
+def as_strided_scatter(
+    input: Tensor,
+    src: Tensor,
+    size: Sequence[int],
+    stride: Sequence[int],
+    storage_offset: int | None = None,
+) -> Tensor:
+    """A copy in which the elements that `as_strided` would show are those of `src`."""
+    like = apply(p.full, shape=tuple(input._value.shape), value=0, dtype=input._value.dtype)
+    view = as_strided(like, size, stride, storage_offset)
+    if tuple(view._value.shape) != tuple(src._value.shape):
+        raise ShapeError(
+            f"[as_strided_scatter] expected src to have a size equal to the slice of self. src "
+            f"size = {list(src._value.shape)}, slice size = {list(view._value.shape)}"
+        )
+    _, attrs = view._view.steps[-1]
+    places = strided_positions(**attrs)
+    return p.write_at(input, converted(src, input._value.dtype), places)  # type: ignore[no-any-return]
+
+
 __all__ = [
+    "as_strided_scatter",
     "constant_pad_nd",
     "diag",
     "diag_embed",

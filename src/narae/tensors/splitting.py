@@ -5,7 +5,9 @@ from typing import Any
 
 from narae.base.errors import BoundsError, ShapeError, explain
 from narae.base.shapes import normalize_dim
+from narae.primitives import copy
 
+from .eager import apply
 from .movement import select, slice_dim
 from .tensor import Tensor
 from .views import mark_several
@@ -153,6 +155,24 @@ def unbind(input: Tensor, dim: int = 0) -> Tensors:
     return mark_several(tuple([select(input, dim, index) for index in range(size)]))
 
 
+# --- without the restrictions on several views ------------------------------------------------
+
+
+def unsafe_split(input: Tensor, split_size: int, dim: int = 0) -> Tensors:
+    """`split` whose pieces may be written to under gradients: they have memory of their own."""
+    return tuple([apply(copy, piece) for piece in split(input, split_size, dim)])
+
+
+def unsafe_split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> Tensors:
+    """`split_with_sizes` whose pieces may be written to under gradients."""
+    return tuple([apply(copy, piece) for piece in split_with_sizes(input, split_sizes, dim)])
+
+
+def unsafe_chunk(input: Tensor, chunks: int, dim: int = 0) -> Tensors:
+    """`chunk` whose pieces may be written to under gradients."""
+    return tuple([apply(copy, piece) for piece in chunk(input, chunks, dim)])
+
+
 __all__ = [
     "chunk",
     "dsplit",
@@ -161,6 +181,9 @@ __all__ = [
     "split_with_sizes",
     "tensor_split",
     "unbind",
+    "unsafe_chunk",
+    "unsafe_split",
+    "unsafe_split_with_sizes",
     "vsplit",
 ]
 METHODS = __all__
