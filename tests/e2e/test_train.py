@@ -23,7 +23,7 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("sklearn")
 
 FILES = {"best.json", "best.safetensors", "last.json", "last.safetensors"}
-FILES |= {"history.json", "summary.txt"}
+FILES |= {"history.json", "metrics.jsonl", "summary.txt"}
 PNG = b"\x89PNG\r\n\x1a\n"
 
 OWN = '''

@@ -57,7 +57,8 @@ def test_recipes_are_listed_with_their_first_line(capsys):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["trian"], "no command 'trian'; commands are train, recipes. Fix: did you mean train?"),
+        (["trian"], "no command 'trian'; commands are train, evaluate, predict, summary"),
+        (["trian"], "Fix: did you mean train?"),
         (["train", "--epoch", "3"], "there is no option --epoch"),
         (["train", "--epoch", "3"], "did you mean --epochs?"),
         (["train", "--batchsize=3"], "did you mean --batch-size?"),

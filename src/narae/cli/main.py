@@ -3,21 +3,25 @@
 import argparse
 import contextlib
 import logging
+import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from narae.base.errors import NaraeError
 
-from . import recipes, train
+from . import evaluate, logs, predict, recipes, settings, summary, train
 from .parser import Parser, check_leftovers
 from .version import version_text
 
-OK, BAD_INPUT, INTERRUPTED = 0, 2, 130
-_COMMANDS = (train, recipes)
+OK, BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 0, 2, 130, 141
+_COMMANDS = (train, evaluate, predict, summary, recipes)
+logger = logging.getLogger("narae.cli")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit code: 0, 2 for bad input, 130 after Ctrl-C.
+    """Run the command; returns the exit code: 0, 2 for bad input, 130 after Ctrl-C, 141 for a pipe
+    that was closed.
 
     >>> main(["--version"])  # doctest: +ELLIPSIS
     narae ...
@@ -29,8 +33,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(given)
     except NaraeError as error:
+        logger.debug("where the error rose", exc_info=True)
         print(f"error: {error}", *getattr(error, "__notes__", ()), sep="\n  ", file=sys.stderr)
         return BAD_INPUT
+    except BrokenPipeError:  # whoever read the output has enough, such as `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that exit is silent
+        return BROKEN_PIPE
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return INTERRUPTED
@@ -46,9 +54,20 @@ def _run(given: list[str]) -> int:
     if not options.command:
         parser.print_help()
         return OK
-    if options.verbose:
-        logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+    options = _with_settings_file(parser, options, given)
+    if options.save_config is not None:
+        settings.save_file(options.parser, options, options.save_config)
+        return OK
+    logs.configure(options)
     return int(options.run(options))
+
+
+def _with_settings_file(parser: Parser, options: Any, given: list[str]) -> Any:
+    """Read the command line again, above the defaults of a settings file."""
+    if options.config is None:
+        return options
+    settings.use_file(options.parser, options.config, options.config_encoding)
+    return parser.parse_args(given)
 
 
 def _parser() -> Parser:
@@ -59,6 +78,7 @@ def _parser() -> Parser:
     commands = parser.add_subparsers(dest="command", metavar="command", parser_class=Parser)
     for command in _COMMANDS:
         own: argparse.ArgumentParser = command.add_parser(commands)
-        own.add_argument("-v", "--verbose", action="store_true", help="say more")
+        settings.add_options(own)
+        logs.add_options(own)
         own.set_defaults(run=command.run, parser=own)
     return parser

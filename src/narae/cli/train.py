@@ -1,12 +1,13 @@
 """`narae train`: train a recipe and show the result."""
 
 import argparse
-import math
 import sys
 from pathlib import Path
 from typing import Any
 
 from narae.base.errors import ConfigError, MissingDataError, explain
+
+from .types import count, positive, whole
 
 _DEFAULT = "digits-cnn"
 _INTERRUPTED = 130
@@ -25,11 +26,16 @@ def add_parser(commands: Any) -> Any:
         help=f"a name that `narae recipes` lists, or your own recipe.py (default: {_DEFAULT})",
     )
     run = parser.add_argument_group("the run (defaults are the recipe's)")
-    run.add_argument("--epochs", type=_count, metavar="N", help="passes over the training data")
-    run.add_argument("--lr", type=_positive, metavar="X", help="learning rate")
-    run.add_argument("--batch-size", type=_count, metavar="N", help="samples a step")
-    run.add_argument("--seed", type=_whole, metavar="N", help="of every random number")
-    run.add_argument("--no-compile", action="store_true", help="run each operation at once")
+    run.add_argument("--epochs", type=count, metavar="N", help="passes over the training data")
+    run.add_argument("--lr", type=positive, metavar="X", help="learning rate")
+    run.add_argument("--batch-size", type=count, metavar="N", help="samples a step")
+    run.add_argument("--seed", type=whole, metavar="N", help="of every random number")
+    run.add_argument(
+        "--compile",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="make each step one program (default), or run each operation at once",
+    )
     files = parser.add_argument_group("files")
     files.add_argument("--data-dir", type=Path, metavar="DIR", help="where to look for data first")
     files.add_argument(
@@ -38,7 +44,6 @@ def add_parser(commands: Any) -> Any:
     files.add_argument(
         "--resume", type=Path, metavar="FILE", help="go on from a checkpoint (.safetensors)"
     )
-    parser.add_argument("-q", "--quiet", action="store_true", help="print nothing")
     return parser
 
 
@@ -63,7 +68,7 @@ def run(options: Any) -> int:
         settings,
         options.data_dir,
         options.out,
-        compiled=not options.no_compile,
+        compiled=options.compile,
         resume=options.resume,
         quiet=options.quiet,
         tell=tell,
@@ -103,27 +108,3 @@ def _check_paths(options: Any) -> None:
 
 def _nothing(text: str) -> None:
     pass
-
-
-def _count(text: str) -> int:
-    number = _whole(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
-    return number
-
-
-def _whole(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
-
-
-def _positive(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
-    if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
-    return number

@@ -5,7 +5,20 @@
 
 from .atomic import atomic_write
 from .checkpoint import load_checkpoint, save_checkpoint
+from .config_file import read_config, write_config
 from .fetch import cache_dir
+from .records import append_record, read_records
 from .saving import load, save
 
-__all__ = ["atomic_write", "cache_dir", "load", "load_checkpoint", "save", "save_checkpoint"]
+__all__ = [
+    "append_record",
+    "atomic_write",
+    "cache_dir",
+    "load",
+    "load_checkpoint",
+    "read_config",
+    "read_records",
+    "save",
+    "save_checkpoint",
+    "write_config",
+]

@@ -9,6 +9,8 @@ It defines, in plain functions:
     optimizer(model, lr)        who updates the parameters
     schedule(optimizer, steps)  optional: how the learning rate changes, called after each step
     metrics(out, target)        optional: numbers to show, such as {"accuracy": ...}
+    INPUT_SHAPE                 optional: shape of one input, for `narae summary` without the data
+    picture(image)              optional: a Pillow image as an input, for `narae predict`
 
 `narae.train.recipes` holds those that come along; a path to a file of your own works as well.
 """
@@ -22,6 +24,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+import numpy as np
 
 from narae.base.errors import ConfigError, DataError, MissingDataError, explain
 from narae.tensors import Tensor
@@ -106,6 +110,11 @@ class Recipe:
     def model(self) -> Any:
         """A new network."""
         return self.module.model()
+
+    def sample_shape(self, data_dir: Path | None) -> tuple[int, ...]:
+        """The shape of one input: what the recipe says, or that of its first test sample."""
+        said = getattr(self.module, "INPUT_SHAPE", None)
+        return tuple(said) if said is not None else np.shape(self.data(data_dir).test[0][0])
 
     def loss(self, out: Tensor, target: Tensor) -> Tensor:
         """The number to make small."""

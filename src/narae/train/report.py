@@ -55,7 +55,7 @@ def summary_text(run: "Run", outputs: Array, targets: Array) -> str:
         "test": _numbers(run, "val_"),
     }
     if run.data.classes:
-        lines["mistakes"] = _mistakes(outputs, targets, run.data.classes)
+        lines["mistakes"] = mistakes_text(outputs, targets, run.data.classes)
     lines["best"] = f"epoch {run.best_epoch} (checkpoint best.safetensors)"
     return "\n".join(f"{name:<9} {text}" for name, text in lines.items())
 
@@ -70,7 +70,7 @@ def _numbers(run: "Run", part: str) -> str:
     return ", ".join(words)
 
 
-def _mistakes(outputs: Array, targets: Array, classes: Any) -> str:
+def mistakes_text(outputs: Array, targets: Array, classes: Any) -> str:
     """How many, and which pairs of classes were confused most."""
     counts = confusion_matrix(targets, outputs.argmax(axis=1), len(classes))
     np.fill_diagonal(counts, 0)

@@ -1,5 +1,6 @@
 """One run of a recipe, from its data to the folder it leaves: checkpoints, history, picture."""
 
+import logging
 import math
 import os
 import time
@@ -9,9 +10,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from narae.base.errors import ConfigError, FileFormatError, explain, require
 from narae.data import DataLoader
-from narae.io import load_checkpoint, save_checkpoint
+from narae.io import append_record, load_checkpoint, save_checkpoint
 from narae.tensors.random import manual_seed
 
 from .loop import History, Trainer, fit
@@ -19,9 +22,12 @@ from .progress import EpochProgress
 from .recipe import Data, Recipe, Settings
 from .report import write_report
 
+logger = logging.getLogger("narae.train")
+
 _TEST_BATCH = 256
 _MANY_EPOCHS, _SHOWN_OF_MANY = 50, 20
 LAST, BEST, INTERRUPTED = "last", "best", "interrupted"
+METRICS = "metrics.jsonl"
 
 
 @dataclass
@@ -81,8 +87,12 @@ class Run:
             "latest": latest,
             "history": self.history,
             "seconds": round(self.seconds, 3),
+            "classes": list(self.data.classes),
+            "input_shape": list(np.shape(self.data.test[0][0])),
         }
-        return save_checkpoint(self.out / name, self.trainer.model, self.trainer.optimizer, meta)
+        path = save_checkpoint(self.out / name, self.trainer.model, self.trainer.optimizer, meta)
+        logger.debug("saved %s", path)
+        return path
 
     def restore(self, checkpoint: Path) -> None:
         """Go back to the moment of a checkpoint; an epoch that was not finished begins again."""
@@ -155,6 +165,9 @@ def run_recipe(
         _check_same_recipe(recipe, resume)
         run.resume(resume)
     _make_folder(run.out)
+    (run.out / METRICS).unlink(missing_ok=True)
+    for epoch in range(1, run.epochs_done + 1):
+        _record_epoch(run, epoch)
     tell(_introduction(run))
     _train(run, quiet)
     if run.epochs_done:
@@ -179,6 +192,7 @@ def _train(run: Run, quiet: bool) -> None:
 
     def after_epoch(epoch: int) -> None:
         nonlocal saved
+        _log_epoch(_record_epoch(run, epoch))
         if epoch % run.every and epoch != run.settings.epochs:
             return
         run.seconds = time.perf_counter() - start
@@ -197,8 +211,22 @@ def _train(run: Run, quiet: bool) -> None:
         run.seconds = time.perf_counter() - start
         run.interrupted = True
         run.save(INTERRUPTED)
+        logger.warning("stopped in epoch %d", run.epochs_done + 1)
         if saved:  # what is reported shall be the state that the run can go on from exactly
             run.restore(run.out / f"{LAST}.safetensors")
+
+
+def _record_epoch(run: Run, epoch: int) -> dict[str, Any]:
+    """Append the numbers of an epoch to the run's metrics.jsonl."""
+    numbers = {name: values[epoch - 1] for name, values in run.history.items()}
+    record = {"recipe": run.recipe.name, "epoch": epoch, **numbers}
+    append_record(run.out / METRICS, record)
+    return record
+
+
+def _log_epoch(record: dict[str, Any]) -> None:
+    words = [f"{name}={value:.6g}" for name, value in record.items() if isinstance(value, float)]
+    logger.info("epoch %d: %s", record["epoch"], " ".join(words), extra=record)
 
 
 def _check_same_recipe(recipe: Recipe, checkpoint: Path) -> None:

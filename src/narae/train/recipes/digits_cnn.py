@@ -14,6 +14,7 @@ from narae.train import Data, Settings
 from narae.vision.digits import DIGITS_CLASSES, split_digits
 
 SETTINGS = Settings(epochs=15, lr=5e-3, batch_size=32, seed=0)
+INPUT_SHAPE = (1, 8, 8)
 
 
 def data(data_dir: Path | None) -> Data:

@@ -12,6 +12,7 @@ from narae.vision.datasets import MNIST
 from narae.vision.transforms import ToTensor
 
 SETTINGS = Settings(epochs=15, lr=1e-3, batch_size=128, seed=777)
+INPUT_SHAPE = (1, 28, 28)
 
 
 def data(data_dir: Path | None) -> Data:
