@@ -7,6 +7,7 @@ them, gradients of inputs and parameters, and refusals of bad input.
 
 from __future__ import annotations
 
+import copy
 import functools
 import pathlib
 import warnings
@@ -17,7 +18,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import narae  # noqa: E402
-from narae.testing import difference, to_narae  # noqa: E402
+from narae.testing import Tolerance, difference, to_narae  # noqa: E402
 from tests.parity.opinfo import (  # noqa: E402
     Disagreement,
     Failure,
@@ -33,6 +34,7 @@ from tests.parity.opinfo import (  # noqa: E402
 from tests.parity.redirect import (  # noqa: E402
     Absent,
     Unsupported,
+    _mapped,
     converted,
     fresh,
     narae_attribute,
@@ -100,6 +102,16 @@ def _words(given):
 
 # -------------------------------------------------------------------------------------- one sample
 def _compare_module(info, our_class, module_input, dtype, training):
+    """Compare everything; where float32 differs, ask PyTorch in float64 which one is nearer."""
+    try:
+        _compare_once(info, our_class, module_input, dtype, training, False)
+    except Disagreement as error:
+        if dtype != torch.float32 or error.kind not in ("value", "grad"):
+            raise
+        _compare_once(info, our_class, module_input, dtype, training, True)
+
+
+def _compare_once(info, our_class, module_input, dtype, training, with_truth):
     theirs, mine = _built(info.module_cls, our_class, module_input.constructor_input)
     _compare_faces(theirs, mine)
     theirs.to(dtype).train(training)
@@ -109,6 +121,7 @@ def _compare_module(info, our_class, module_input, dtype, training):
     args, kwargs = fresh((forward.args, forward.kwargs))
     memo = {}
     our_args, our_kwargs = converted((args, kwargs), memo)
+    wide = _Truth(theirs, args, kwargs) if with_truth else None
     try:
         expected = theirs(*args, **kwargs)
     except (RuntimeError, ValueError, NotImplementedError) as error:
@@ -118,11 +131,33 @@ def _compare_module(info, our_class, module_input, dtype, training):
     except Exception as error:
         raise Disagreement("forward", _shown(error)) from error
     fixed = not (training and _is_random(theirs))
-    compare(actual, expected, numbers=fixed)
+    compare(actual, expected, wide and wide.result, numbers=fixed)
     _compare_states(theirs, mine)
     if fixed:
         pairs = [(a, b) for a, b in memo.values() if b.requires_grad and b.is_floating_point()]
-        _compare_gradients(pairs, theirs, mine, expected, actual)
+        _compare_gradients(pairs, theirs, mine, expected, actual, wide)
+
+
+class _Truth:
+    """PyTorch's answers in float64."""
+
+    def __init__(self, theirs, args, kwargs):
+        module, self.inputs = copy.deepcopy(theirs).double(), {}
+        args, kwargs = _mapped((args, kwargs), self._widened, {}, lambda other: other)
+        self.parameters = [p for p in module.parameters() if p.requires_grad]
+        self.result = module(*args, **kwargs)
+
+    def _widened(self, x):
+        wide = x.detach().double() if x.is_floating_point() else x.detach()
+        self.inputs[id(x)] = wide.requires_grad_(x.requires_grad)
+        return wide
+
+    def gradients(self, pairs, weights):
+        """Of the inputs that stand in the pairs, then of all parameters."""
+        inputs = [self.inputs[id(theirs)] for _, theirs in pairs if id(theirs) in self.inputs]
+        outputs, weights = differentiable(self.result), [weight.double() for weight in weights]
+        wanted = inputs + self.parameters
+        return torch.autograd.grad(outputs, wanted, weights, allow_unused=True)
 
 
 def _built(their_class, our_class, given):
@@ -178,7 +213,7 @@ def _is_random(module):
     )
 
 
-def _compare_gradients(pairs, theirs, mine, expected, actual):
+def _compare_gradients(pairs, theirs, mine, expected, actual, wide):
     parameters = zip(mine.parameters(), theirs.parameters(), strict=True)
     pairs = pairs + [(a, b) for a, b in parameters if b.requires_grad]
     wanted, found = differentiable(expected), differentiable(actual)
@@ -191,12 +226,21 @@ def _compare_gradients(pairs, theirs, mine, expected, actual):
         grads = narae.autograd.grad(found, [a for a, _ in pairs], given, allow_unused=True)
     except Exception as error:
         raise Disagreement("grad", f"backward raises {_shown(error)}") from error
-    for place, (one, other) in enumerate(zip(grads, their_grads, strict=True)):
+    exact = wide.gradients(pairs, weights) if wide else [None] * len(pairs)
+    for place, (one, other, truth) in enumerate(zip(grads, their_grads, exact, strict=True)):
         if (one is None) != (other is None):
             raise Disagreement("grad", f"of {place}: {one} where PyTorch has {other}")
-        problem = other is not None and difference(one, other, _of_gradients(other.dtype))
+        problem = other is not None and difference(one, other, _allowed(theirs, other.dtype), truth)
         if problem:
             raise Disagreement("grad", f"of {place}: {problem}")
+
+
+def _allowed(module, dtype):
+    """float32 rounds in each of the many layers of a Transformer; PyTorch's tests allow 1e-4."""
+    tolerance = _of_gradients(dtype)
+    if isinstance(module, torch.nn.Transformer) and dtype == torch.float32:
+        return Tolerance(4 * tolerance.rtol, 4 * tolerance.atol)
+    return tolerance
 
 
 # ---------------------------------------------------------------------------------------- refusals

@@ -108,6 +108,8 @@ def twin(function, hint=""):
     path = path_of(function, hint)
     if path is not None:
         return narae_attribute(path)
+    if isinstance(function, torch._ops.OpOverload):  # such as torch.ops.aten.slice.Tensor
+        return narae_attribute(f"ops.aten.{function._opname}")
     if isinstance(function, functools.partial):
         return functools.partial(twin(function.func), *function.args, **function.keywords)
     if isinstance(function, types.FunctionType):
@@ -126,7 +128,12 @@ class _Namespace:
 
     def __getattr__(self, name):
         path = f"{self._path}.{name}" if self._path else name
-        if path in ("nn", "linalg", "special", "Tensor", "nn.functional", "masked"):
+        spaces = ("nn", "linalg", "special", "Tensor", "nn.functional", "masked", "ops", "ops.aten")
+        if path in spaces:
+            return _Namespace(path)
+        if path.startswith("ops.aten.") and path.endswith(".default"):
+            return narae_attribute(path.removesuffix(".default"))
+        if path.startswith("ops.aten."):
             return _Namespace(path)
         return narae_attribute(path)
 
@@ -202,10 +209,31 @@ def _converted_tensor(tensor):
 
 def _converted_module(module):
     """A module without parameters: the same class with the same settings."""
+    if isinstance(module, torch.nn.TransformerEncoderLayer):
+        return _converted_encoder_layer(module)
     out = narae_attribute(f"nn.{type(module).__name__}")()
     for name, value in vars(module).items():
         if not name.startswith("_") and isinstance(value, (bool, int, float, str)):
             setattr(out, name, value)
+    return out
+
+
+def _converted_encoder_layer(module):
+    """The layer that a `TransformerEncoder` copies, with its weights."""
+    heads, norm = module.self_attn, module.norm1
+    out = narae_attribute("nn.TransformerEncoderLayer")(
+        heads.embed_dim,
+        heads.num_heads,
+        dim_feedforward=module.linear1.out_features,
+        dropout=module.dropout.p,
+        activation=twin(module.activation),
+        layer_norm_eps=norm.eps,
+        batch_first=heads.batch_first,
+        norm_first=module.norm_first,
+        bias=norm.bias is not None,
+        dtype=narae_dtype(norm.weight.dtype),
+    )
+    out.load_state_dict({key: to_narae(value) for key, value in module.state_dict().items()})
     return out
 
 

@@ -9,6 +9,7 @@ from . import functional_losses as _losses
 from . import norm as _norm
 from . import pool as _pool
 from .activation import log_softmax, rrelu, softmax, softmin
+from .attention import scaled_dot_product_attention
 from .convolution import *  # noqa: F403
 from .dropout import (
     alpha_dropout,
@@ -20,6 +21,7 @@ from .dropout import (
 )
 from .functional_losses import *  # noqa: F403
 from .linear import bilinear, linear
+from .multihead_functional import multi_head_attention_forward
 from .norm import *  # noqa: F403
 from .padding import pad
 from .pool import *  # noqa: F403
@@ -36,9 +38,11 @@ __all__ = [
     "feature_alpha_dropout",
     "linear",
     "log_softmax",
+    "multi_head_attention_forward",
     "one_hot",
     "pad",
     "rrelu",
+    "scaled_dot_product_attention",
     "sigmoid",
     "softmax",
     "softmin",

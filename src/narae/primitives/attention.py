@@ -15,12 +15,12 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from narae.base.dtypes import INT64
+from narae.base.dtypes import FLOAT32, INT64, is_half
 
 from .composite import Composite
 from .contractions import matmul, transpose_last
 from .elementwise import add, cast, div, eq, exp, le, mul, sub, where
-from .generators import iota, zeros
+from .generators import iota
 from .movement import reshape
 from .record import shape_of
 from .reductions import amax, sum_
@@ -107,7 +107,15 @@ def _attention_grads(
     causal: bool,
     keep_scale: float,
 ) -> tuple[Any, ...]:
-    found = attention_grad(grads[0], q, k, v, weights, keep, scale=scale, keep_scale=keep_scale)
+    options = {"scale": scale, "keep_scale": keep_scale}
+    dtype, grad = q.dtype, grads[0]
+    if is_half(dtype):  # the saved weights were rounded: compute them again in float32
+        grad, q, k, v = (cast(x, dtype=FLOAT32) for x in (grad, q, k, v))
+        mask = mask if mask is None or mask.dtype.kind == "b" else cast(mask, dtype=FLOAT32)
+        _, weights = attention(q, k, v, mask, keep, causal=causal, **options)
+    found = attention_grad(grad, q, k, v, weights, keep, **options)
+    if is_half(dtype):
+        found = tuple(cast(x, dtype=dtype) for x in found)
     wanted = [x if needed else None for x, needed in zip(found, needs, strict=False)]
     return (*wanted, None)
 
