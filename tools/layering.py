@@ -43,7 +43,10 @@ FLOORS: dict[str, int] = {
 # Outside the house: they may look at every room, and no room may look at them.
 # "" is narae/__init__.py itself.
 FACADES = frozenset(
-    {"", "__main__", "testing", "utils", "errors", "fft", "linalg", "masked", "signal", "special"}
+    {
+        "", "__main__", "array_api", "errors", "fft", "linalg", "masked", "ops", "signal", "special",
+        "testing", "utils",
+    }  # fmt: skip
 )
 
 # What may be imported when a module is loaded, besides the standard library and Narae.

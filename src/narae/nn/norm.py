@@ -83,6 +83,8 @@ def batch_norm(
     Source: Ioffe and Szegedy, Batch normalization (2015), algorithm 1.
     """
     x: Any = input
+    if x.ndim < 2 and x.numel() == 0:
+        return x.clone()  # as in PyTorch, which asks an empty input no questions
     if x.ndim < 2:
         raise ShapeError(f"[batch_norm] expected at least 2 dimensions, got {tuple(x.shape)}")
     _check_eps("batch_norm", eps, training)

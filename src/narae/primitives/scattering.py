@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .composite import Composite
-from .elementwise import cast, div, eq, maximum, minimum, mul, where
+from .elementwise import add, cast, div, eq, maximum, minimum, mul, sub, where
 from .generators import full, iota, ones, zeros
 from .indexing import gather, scatter, scatter_add
 from .movement import expand, permute, reshape, slice_, update_slice
@@ -97,19 +97,28 @@ def _extreme_grads(grad: Any, x: Any, index: Any, src: Any, out: Any, dim: int) 
 
 
 def _prod_grads(grad: Any, x: Any, index: Any, src: Any, out: Any, dim: int) -> tuple[Any, Any]:
-    """The product of the others: by division, and without the zero where there is one.
+    """The product of the others: by division, and written out where zeros meet.
 
-    With exactly one zero at a place, only that zero has a gradient; with more, none has.
+    With exactly one zero at a place, only that zero has a gradient: the product of all nonzero
+    factors. With two, each has the other times that product; this is 0, but its derivative is
+    not. With more, first and second derivatives are 0.
     """
-    one = ones((), x.dtype)
-    zero_x, zero_src = cast(eq(x, 0), dtype=x.dtype), cast(eq(src, 0), dtype=x.dtype)
+    one, nothing = ones((), x.dtype), zeros((), x.dtype)
+    flag_x, flag_src = cast(eq(x, 0), dtype=x.dtype), cast(eq(src, 0), dtype=x.dtype)
     safe_x, safe_src = where(eq(x, 0), one, x), where(eq(src, 0), one, src)
+    zero_x, zero_src = where(eq(x, 0), x, nothing), where(eq(src, 0), src, nothing)
     nonzero = scatter_reduce(safe_x, index, safe_src, dim=dim, reduce="prod", include_self=True)
-    zeros_met = scatter_add(zero_x, index, zero_src, dim=dim)
-    from_zero = mul(nonzero, cast(eq(zeros_met, 1), dtype=x.dtype))
-    grad_x = mul(grad, where(eq(x, 0), from_zero, div(out, safe_x)))
-    picked = [gather(value, index, dim=dim) for value in (grad, from_zero, out)]
-    grad_src = mul(picked[0], where(eq(src, 0), picked[1], div(picked[2], safe_src)))
+    zeros_met = scatter_add(flag_x, index, flag_src, dim=dim)
+    alone = mul(nonzero, cast(eq(zeros_met, 1), dtype=x.dtype))
+    paired = mul(nonzero, cast(eq(zeros_met, 2), dtype=x.dtype))
+    of_zeros = scatter_add(zero_x, index, zero_src, dim=dim)
+
+    def others(y: Any, safe_y: Any, zero_y: Any, at: Any) -> Any:
+        of_zero = add(at(alone), mul(at(paired), sub(at(of_zeros), zero_y)))
+        return mul(at(grad), where(eq(y, 0), of_zero, div(at(out), safe_y)))
+
+    grad_x = others(x, safe_x, zero_x, lambda value: value)
+    grad_src = others(src, safe_src, zero_src, lambda value: gather(value, index, dim=dim))
     return grad_x, grad_src
 
 

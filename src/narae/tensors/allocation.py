@@ -82,7 +82,7 @@ def empty_permuted(
         dtype, device, requires_grad, layout: as in `empty_strided`.
     """
     sizes, order = tuple(size), tuple(physical_layout)
-    if sorted(order) != list(range(len(sizes))):
+    if sorted(order) != [dim for dim, _ in enumerate(sizes)]:
         raise ShapeError(
             explain(
                 "empty_permuted",

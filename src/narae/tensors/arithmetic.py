@@ -482,6 +482,7 @@ OPERATORS = {
     "__truediv__": operator(div),
     "__rtruediv__": operator(div, reflected=True),
     "__div__": operator(div),
+    "__rdiv__": operator(div, reflected=True),
     "__floordiv__": operator(floor_divide),
     "__rfloordiv__": operator(floor_divide, reflected=True),
     "__mod__": operator(remainder),

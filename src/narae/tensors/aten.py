@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from narae import primitives as p
+from narae.base.dtypes import BOOL
 from narae.base.errors import DTypeError, ShapeError, explain
 from narae.base.shapes import normalize_dim
 
@@ -25,7 +26,8 @@ def slice(
     """
     dim = normalize_dim(dim, input._value.ndim, "slice")
     every = builtins.slice(None)
-    return getitem(input, (*(every,) * dim, builtins.slice(start, end, step)))
+    places = (*(every,) * dim, builtins.slice(start, end, step))
+    return getitem(input, places)
 
 
 def native_dropout_backward(grad_output: Tensor, mask: Tensor, scale: float) -> Tensor:
@@ -41,7 +43,7 @@ def native_dropout_backward(grad_output: Tensor, mask: Tensor, scale: float) -> 
             explain("native_dropout_backward", f"the mask is {mask.dtype}", "it must be bool")
         )
     kept = converted(mask, grad_output._value.dtype)
-    return grad_output * kept * scale
+    return grad_output * kept * scale  # type: ignore[no-any-return]
 
 
 def max_pool2d_with_indices_backward(
@@ -71,10 +73,15 @@ def max_pool2d_with_indices_backward(
                 "both have the shape of the pooled planes",
             )
         )
-    if len(shape) == 4:
-        return apply(p.max_pool_grad, grad_output, indices, x_shape=shape)  # type: ignore[no-any-return]
-    grad, places = (reshape(x, (1, *pooled)) for x in (grad_output, indices))
-    return reshape(apply(p.max_pool_grad, grad, places, x_shape=(1, *shape)), shape)
+    grad, places = grad_output, indices
+    if len(shape) == 3:
+        grad, places = (reshape(x, (1, *pooled)) for x in (grad_output, indices))
+    spread = reshape(apply(p.max_pool_grad, grad, places, x_shape=(1, *shape)[-4:]), shape)
+    if not input.requires_grad:
+        return spread
+    # As in PyTorch the input stands on the tape, with a gradient of zero.
+    never = apply(p.full, shape=(), value=False, dtype=BOOL)
+    return apply(p.where, never, input, spread)  # type: ignore[no-any-return]
 
 
 __all__: Sequence[str] = [

@@ -47,10 +47,12 @@ def diff(
     for extra in (prepend, append):
         _check_ends(input, extra, dim)
     parts = [part for part in (prepend, input, append) if part is not None]
-    x = cat(parts, dim) if len(parts) > 1 else input
+    if n == 0:
+        x = apply(p.copy, input)  # as in PyTorch, without what stands before and after
+    else:
+        x = cat(parts, dim) if len(parts) > 1 else input
     for _ in range(min(n, x._value.shape[dim])):
         x = _neighbours(x, dim)
-    x = apply(p.copy, x) if n == 0 else x
     return x if out is None else deliver(x, out, "diff")
 
 
@@ -186,7 +188,7 @@ def _inside(x: Tensor, dim: int, steps: Any, space: Any) -> Tensor:
     size = x._value.shape[dim]
     before, here, after = (narrow(x, dim, first, size - 2) for first in range(3))
     if steps is None:
-        return (after - before) / (2 * space)
+        return (after - before) / (2 * space)  # type: ignore[no-any-return]
     left, right = narrow(steps, dim, 0, size - 2), narrow(steps, dim, 1, size - 2)
     whole = left + right
     return (
@@ -219,7 +221,7 @@ def _edge(x: Tensor, dim: int, steps: Any, space: Any, order: int, last: bool) -
             + point(1) * (whole / (first * second))
             - point(2) * (first / (second * whole))
         )
-    return -slope if last else slope
+    return -slope if last else slope  # type: ignore[no-any-return]
 
 
 __all__ = ["diff", "gradient"]

@@ -13,7 +13,7 @@ from .advanced_indexing import in_range
 from .eager import apply
 from .modes import modes
 from .movement import expand, reshape, slice_dim
-from .operands import deliver
+from .operands import deliver, refuse_overlap
 from .tensor import Tensor
 
 
@@ -64,6 +64,8 @@ def index_select(input: Tensor, dim: int, index: Tensor, *, out: Tensor | None =
         index: a vector of integers, or a single one.
         out: where the result is written.
     """
+    if out is not None:
+        refuse_overlap(out, "index_select", input, index)
     return deliver(_selected(input, dim, index), out, "index_select")
 
 
@@ -142,8 +144,16 @@ def gather(
     tensor([[1, 1],
             [4, 3]])
     """
-    found = _gathered(input, check_gather("gather", input, dim, index), index)
-    return found if out is None else deliver(found, out, "gather")
+    dim = check_gather("gather", input, dim, index)
+    if out is None:
+        return _gathered(input, dim, index)
+    refuse_overlap(out, "gather", input, index)
+    if out._value.dtype != input._value.dtype:
+        raise DTypeError(
+            explain("gather", f"the input is {input.dtype}, out= is {out.dtype}",
+                    "Expected out tensor to have the dtype of the input")
+        )  # fmt: skip
+    return deliver(_gathered(input, dim, index), out, "gather")
 
 
 def _gathered(input: Tensor, dim: int, index: Tensor) -> Tensor:
@@ -186,6 +196,8 @@ def take(input: Tensor, index: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Elements at positions in row-major order; negative ones count from the end."""
     if index._value.dtype != INT64:
         raise DTypeError(f"[take] take(): Expected a long tensor for index, but got {index.dtype}")
+    if out is not None:
+        refuse_overlap(out, "take", input, index)
     size = int(input._value.size)
     if size == 0 and index._value.size:
         raise BoundsError("[take] take(): tried to take from an empty tensor")
@@ -202,6 +214,8 @@ def masked_select(input: Tensor, mask: Tensor, *, out: Tensor | None = None) -> 
         )
     from .indexing import getitem
 
+    if out is not None:
+        refuse_overlap(out, "masked_select", input, mask)
     shape = broadcast_shapes(input._value.shape, mask._value.shape, what="masked_select")
     if not shape:
         input, mask, shape = reshape(input, (1,)), reshape(mask, (1,)), (1,)

@@ -43,7 +43,8 @@ def hash_tensor(
             f"[hash_tensor] the tensor is {tuple(x.shape)}; a hash of no elements does not exist"
         )
     wide = x._array.astype(np.float64 if is_floating(x._value.dtype) else np.int64)
-    bits = np.bitwise_xor.reduce(wide.view(np.uint64), axis=dims, keepdims=keepdim)
+    combine: Any = np.bitwise_xor.reduce
+    bits = combine(wide.view(np.uint64), axis=dims, keepdims=keepdim)
     found = constant(np.asarray(bits))
     return found if out is None else deliver(found, out, "hash_tensor")
 

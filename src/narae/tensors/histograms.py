@@ -161,7 +161,8 @@ def _spaced(low: Any, high: Any, steps: int) -> Array:
     step = (high - low) / kind(steps - 1) if steps > 1 else kind(0)
     places = np.arange(steps)
     from_low, from_high = low + step * places.astype(kind), high - step * (steps - 1 - places)
-    return np.where(places < steps // 2, from_low, from_high).astype(kind)
+    spaced: Array = np.where(places < steps // 2, from_low, from_high).astype(kind)
+    return spaced
 
 
 def _ends(points: Array, range: Any, what: str) -> tuple[Array, Array]:
@@ -211,11 +212,11 @@ def _counted(points: Array, edges: list[Array], weight: Tensor | None, density: 
 
 
 def _as_density(counts: Array, edges: list[Array]) -> Array:
-    out = counts / counts.sum()
+    out: Array = counts / counts.sum()
     for dim, side in enumerate(edges):
         widths = np.diff(side)
         out = out / widths.reshape((-1,) + (1,) * (counts.ndim - dim - 1))
-    return out.astype(counts.dtype)
+    return out.astype(counts.dtype, copy=False)
 
 
 __all__ = ["histogram", "histogramdd"]

@@ -13,7 +13,8 @@ from narae.reference import LOWERINGS
 from .eager import apply, converted, ndarray, record
 from .modes import modes
 from .movement import expand, reshape, sizes_of, unsqueeze
-from .operands import deliver
+from .operands import deliver, refuse_overlap
+from .reductions import sum as sum_over
 from .tensor import Tensor, wrap
 
 Tensors = tuple[Tensor, ...]
@@ -33,8 +34,11 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -
     """
     if out is None and _are_alike(tensors, dim):
         return _concatenated(tensors, dim)
-    joined = _joined(_checked(tensors, "cat"), dim)
-    return joined if out is None else deliver(joined, out, "cat")
+    parts = _checked(tensors, "cat")
+    if out is None:
+        return _joined(parts, dim)
+    refuse_overlap(out, "cat", *parts)
+    return deliver(_joined(parts, dim), out, "cat")
 
 
 def _joined(tensors: Tensors, dim: int) -> Tensor:
@@ -259,7 +263,13 @@ def sum_to_size(input: Tensor, *size: Any) -> Tensor:
                 f"size {list(wanted)} is not expandable to size {list(shape)}.",
             )
         )
-    return p.sum_to_shape(input, wanted)  # type: ignore[no-any-return]
+    extra = len(shape) - len(wanted)
+    dims = tuple(range(extra)) + tuple(
+        [dim for dim in range(extra, len(shape)) if wanted[dim - extra] == 1 != shape[dim]]
+    )
+    if not dims and wanted:
+        return reshape(input, wanted)
+    return reshape(sum_over(input, dims), wanted)
 
 
 def meshgrid(*tensors: Any, indexing: str = "ij") -> Tensors:

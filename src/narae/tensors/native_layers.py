@@ -11,7 +11,7 @@ from narae.base.shapes import Shape
 
 from .creation import empty
 from .eager import apply, converted
-from .memory import copy_
+from .memory import copy_, detach
 from .modes import no_grad
 from .tensor import Tensor
 
@@ -58,7 +58,7 @@ def native_layer_norm(
             )
         )
     out, mean, rstd = apply(p.layer_norm, input, weight, bias, rank=len(sizes), eps=eps)
-    return out, mean, rstd
+    return out, detach(mean), detach(rstd)
 
 
 def native_group_norm(
@@ -137,7 +137,7 @@ def native_batch_norm(
     count = x._value.size // max(x._value.shape[1], 1)
     _move(running_mean, mean, momentum, 1.0)
     _move(running_var, var, momentum, count / (count - 1) if count > 1 else float("nan"))
-    return out, mean, apply(p.rsqrt, apply(p.add, var, eps))
+    return out, detach(mean), detach(apply(p.rsqrt, apply(p.add, var, eps)))
 
 
 def _move(running: Tensor | None, new: Tensor, momentum: float, scale: float) -> None:

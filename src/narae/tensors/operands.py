@@ -132,6 +132,37 @@ def refuse_dtype(name: str, x: Tensor, rule: str) -> DTypeError:
     )
 
 
+def refuse_overlap(out: Tensor, name: str, *inputs: Any) -> None:
+    """Refuse to write a result over what it was computed from.
+
+    Raises:
+        RuntimeError: when `out` is one of the inputs or shares memory with one.
+    """
+    for x in inputs:
+        if x is out or (isinstance(x, Tensor) and _share_memory(numbers(x), numbers(out))):
+            raise GraphError(
+                explain(
+                    name,
+                    f"out= {tuple(out.shape)} shares memory with an input {tuple(x.shape)}",
+                    "unsupported operation: some elements of the input tensor and the written-to "
+                    "tensor refer to a single memory location",
+                    "clone() the input, or leave out= away",
+                )
+            )
+
+
+_LIMIT: Any = 1000  # steps of NumPy's search, which takes long for strange strides
+
+
+def _share_memory(first: Any, second: Any) -> bool:
+    if first is None or second is None or not np.may_share_memory(first, second):
+        return False
+    try:
+        return bool(np.shares_memory(first, second, max_work=_LIMIT))
+    except np.exceptions.TooHardError:
+        return False  # as in PyTorch, what takes long to find out is let through
+
+
 def deliver(result: Tensor, out: Tensor | None, name: str) -> Tensor:
     """Write a result into `out`, resized to fit; the result itself when `out` is None."""
     if out is None:
