@@ -21,7 +21,7 @@ __version__ = "0.1.0"
 warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"narae\.")
 
 # PyTorch's groups of functions: `narae.linalg` shows the face of `narae.tensors.linalg`.
-_NAMESPACES = ("fft", "linalg", "masked", "signal", "special")
+_NAMESPACES = ("array_api", "fft", "linalg", "masked", "ops", "signal", "special")
 
 # Packages that appear as attributes without a further import statement.
 _PACKAGES = (
@@ -52,7 +52,13 @@ def _for_autograd(name: str) -> Any:
     return getattr(importlib.import_module("narae.tensors.autograd_names"), name)
 
 
+def _for_averaging(name: str) -> Any:
+    """What `narae.optim.swa_utils` offers, and the floor's other room of modules has."""
+    return getattr(importlib.import_module("narae.nn.averaging"), name)
+
+
 answer("autograd", _for_autograd)
+answer("optim.swa_utils", _for_averaging)
 
 
 def __getattr__(name: str) -> Any:

@@ -5,13 +5,15 @@ import warnings
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import narae
 from narae.optim import lr_scheduler as ours
 
 torch = pytest.importorskip("torch")
 theirs = torch.optim.lr_scheduler
-STEPS = 40
+STEPS = 60
 
 
 def optimizer_of(library, kind="SGD", groups=2, **options):
@@ -22,6 +24,10 @@ def optimizer_of(library, kind="SGD", groups=2, **options):
 
 def half(step):
     return 1 / (1 + step)
+
+
+def averaging(module):
+    return (narae if module is ours else torch).optim.swa_utils
 
 
 class Halving:
@@ -44,9 +50,9 @@ CASES = {
     "WarmRestarts_1": lambda m, o: m.CosineAnnealingWarmRestarts(o, T_0=7),
     "OneCycleLR": lambda m, o: m.OneCycleLR(o, max_lr=[0.5, 1.0], total_steps=STEPS + 1),
     "OneCycleLR_linear": lambda m, o: m.OneCycleLR(
-        o, 0.5, epochs=6, steps_per_epoch=7, anneal_strategy="linear", three_phase=True
+        o, 0.5, epochs=9, steps_per_epoch=7, anneal_strategy="linear", three_phase=True
     ),
-    "OneCycleLR_plain": lambda m, o: m.OneCycleLR(o, 0.5, total_steps=50, cycle_momentum=False),
+    "OneCycleLR_plain": lambda m, o: m.OneCycleLR(o, 0.5, total_steps=70, cycle_momentum=False),
     "CyclicLR": lambda m, o: m.CyclicLR(o, 0.01, 0.1, step_size_up=5),
     "CyclicLR_2": lambda m, o: m.CyclicLR(
         o, [0.01, 0.02], 0.1, step_size_up=5, step_size_down=3, mode="triangular2"
@@ -55,6 +61,12 @@ CASES = {
         o, 0.01, 0.1, 4, mode="exp_range", gamma=0.9, cycle_momentum=False
     ),
     "CyclicLR_own": lambda m, o: m.CyclicLR(o, 0.01, 0.1, 4, scale_fn=half, scale_mode="cycle"),
+    "SWALR": lambda m, o: averaging(m).SWALR(o, [0.5, 0.01], anneal_epochs=7),
+    "SWALR_linear": lambda m, o: averaging(m).SWALR(o, 0.3, 9, "linear"),
+    "SWALR_at_once": lambda m, o: averaging(m).SWALR(o, 0.3, 0),
+    "Decay_then_SWALR": lambda m, o: m.SequentialLR(
+        o, [m.ExponentialLR(o, 0.9), averaging(m).SWALR(o, 0.05, 6)], milestones=[10]
+    ),
     "PolynomialLR": lambda m, o: m.PolynomialLR(o, total_iters=20, power=1.7),
     "LambdaLR": lambda m, o: m.LambdaLR(o, [half, lambda step: 0.9**step]),
     "LambdaLR_object": lambda m, o: m.LambdaLR(o, Halving(0.5)),
@@ -299,3 +311,64 @@ def test_one_cycle_has_an_end():
 
 def test_names():
     assert set(ours.__all__) == set(theirs.__all__)
+
+
+# --- any parameters -------------------------------------------------------------------------
+
+
+def share():
+    return st.floats(0.01, 1.0)
+
+
+count = st.integers(1, 25)
+DRAWN = {
+    "StepLR": {"step_size": count, "gamma": share()},
+    "MultiStepLR": {"milestones": st.lists(st.integers(0, 60), max_size=5), "gamma": share()},
+    "ConstantLR": {"factor": share(), "total_iters": count},
+    "LinearLR": {"start_factor": share(), "end_factor": share(), "total_iters": count},
+    "ExponentialLR": {"gamma": share()},
+    "CosineAnnealingLR": {"T_max": count, "eta_min": st.floats(0.0, 0.2)},
+    "CosineAnnealingWarmRestarts": {
+        "T_0": count,
+        "T_mult": st.integers(1, 3),
+        "eta_min": st.floats(0.0, 0.2),
+    },
+    "PolynomialLR": {"total_iters": count, "power": st.floats(0.1, 4.0)},
+    "OneCycleLR": {
+        "max_lr": st.floats(0.01, 2.0),
+        "total_steps": st.integers(61, 90),
+        "pct_start": st.floats(0.05, 0.9),
+        "anneal_strategy": st.sampled_from(["cos", "linear"]),
+        "base_momentum": st.floats(0.5, 0.8),
+        "div_factor": st.floats(1.5, 50.0),
+        "final_div_factor": st.floats(2.0, 1e5),
+    },
+    "CyclicLR": {
+        "base_lr": st.floats(1e-4, 0.1),
+        "max_lr": st.floats(0.2, 2.0),
+        "step_size_up": count,
+        "step_size_down": count,
+        "mode": st.sampled_from(["triangular", "triangular2", "exp_range"]),
+        "gamma": st.floats(0.5, 1.0),
+    },
+}
+
+
+@pytest.mark.parametrize("name", DRAWN)
+@settings(max_examples=12)
+@given(data=st.data(), switch=st.integers(1, 50))
+def test_any_parameters(name, data, switch):
+    """60 steps of learning rates and momenta, with a state_dict half way."""
+    options = data.draw(st.fixed_dictionaries(DRAWN[name]))
+    sequences = []
+    for library, module in ((narae, ours), (torch, theirs)):
+        optimizer = optimizer_of(library, momentum=0.9)
+        scheduler = getattr(module, name)(optimizer, **options)
+        rows = [numbers(optimizer), *advance(optimizer, scheduler, switch)]
+        saved = optimizer.state_dict(), scheduler.state_dict()
+        optimizer = optimizer_of(library, momentum=0.9)
+        scheduler = getattr(module, name)(optimizer, **options)
+        optimizer.load_state_dict(saved[0])
+        scheduler.load_state_dict(saved[1])
+        sequences.append(flat([*rows, *advance(optimizer, scheduler, 60 - switch)]))
+    np.testing.assert_allclose(sequences[0], sequences[1], rtol=1e-13, atol=1e-300)

@@ -9,8 +9,8 @@ from typing import Any
 from narae.base.errors import ConfigError
 from narae.tensors import Tensor
 
-from .rule import UpdateRule
-from .settings import check_betas, check_not_negative, number
+from .moments import Moments
+from .settings import number
 
 
 def update(
@@ -56,7 +56,7 @@ def update(
     p.sub_(step_size * m / (v.sqrt() / root + eps))
 
 
-class Adam(UpdateRule):
+class Adam(Moments):
     """Adam: the mean of the gradients over the root of the mean of their squares.
 
     Kingma & Ba 2015, "Adam: A Method for Stochastic Optimization", algorithm 1; `amsgrad` after
@@ -84,19 +84,7 @@ class Adam(UpdateRule):
     tensor([ 0.9000, -1.9000], requires_grad=True)
     """
 
-    numbers = (
-        "step_size",
-        "beta1",
-        "fresh1",
-        "beta2",
-        "fresh2",
-        "root",
-        "eps",
-        "weight_decay",
-        "shrink",
-    )
-    host_numbers = frozenset({"lr", "betas", "eps", "weight_decay"})
-    switches = frozenset({"weight_decay"})
+    factors = ("step_size", "root")
 
     def __init__(
         self,
@@ -114,14 +102,11 @@ class Adam(UpdateRule):
         fused: bool | None = None,
         decoupled_weight_decay: bool = False,
     ) -> None:
-        check_not_negative({"learning rate": lr, "epsilon value": eps})
-        check_betas(betas)
-        check_not_negative({"weight_decay value": weight_decay})
         if foreach and fused:
             raise ConfigError("`fused` and `foreach` cannot be `True` together.")
         defaults = {
             "lr": lr,
-            "betas": (number(betas[0]), number(betas[1])),
+            "betas": betas,
             "eps": eps,
             "weight_decay": weight_decay,
             "amsgrad": amsgrad,
@@ -135,17 +120,14 @@ class Adam(UpdateRule):
         super().__init__(params, defaults)
 
     def buffers(self, group: dict[str, Any]) -> dict[str, float]:
-        names = ["exp_avg", "exp_avg_sq"] + ["max_exp_avg_sq"] * bool(group["amsgrad"])
-        return dict.fromkeys(names, 0.0)
+        largest = {"max_exp_avg_sq": 0.0} if group["amsgrad"] else {}
+        return super().buffers(group) | largest
 
-    def advance(self, group: dict[str, Any], host: dict[str, float]) -> Sequence[float]:
-        host["step"] += 1
-        lr, (beta1, beta2) = number(group["lr"]), group["betas"]
-        step_size = lr / (1 - beta1 ** host["step"])
-        root = (1 - beta2 ** host["step"]) ** 0.5
-        decay = group["weight_decay"]
-        means = beta1, 1 - beta1, beta2, 1 - beta2
-        return step_size, *means, root, group["eps"], decay, 1 - lr * decay
+    def factors_at(
+        self, step: float, group: dict[str, Any], host: dict[str, float]
+    ) -> Sequence[float]:
+        beta1, beta2 = group["betas"]
+        return number(group["lr"]) / (1 - beta1**step), (1 - beta2**step) ** 0.5
 
     def update(
         self, p: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any], **numbers: Any

@@ -10,8 +10,8 @@ import numpy as np
 
 from narae.tensors import Tensor
 
-from .rule import UpdateRule
-from .settings import check_betas, check_not_negative, number
+from .moments import Moments
+from .settings import check_not_negative, number
 
 
 def update(
@@ -53,7 +53,7 @@ def update(
     p.sub_(grad_size * grad / scale).sub_(mean_size * m / scale)
 
 
-class NAdam(UpdateRule):
+class NAdam(Moments):
     """Adam with Nesterov's momentum, whose strength μₜ = β₁(1 − ½·0.96^(t·ψ)) grows with the steps.
 
     Dozat 2016, "Incorporating Nesterov Momentum into Adam", algorithm 8 of its appendix.
@@ -72,20 +72,8 @@ class NAdam(UpdateRule):
     """
 
     counters = ("step", "mu_product")
-    numbers = (
-        "grad_size",
-        "mean_size",
-        "beta1",
-        "fresh1",
-        "beta2",
-        "fresh2",
-        "correction2",
-        "eps",
-        "weight_decay",
-        "shrink",
-    )
-    host_numbers = frozenset({"lr", "betas", "eps", "weight_decay", "momentum_decay"})
-    switches = frozenset({"weight_decay"})
+    factors = ("grad_size", "mean_size", "correction2")
+    host_numbers = Moments.host_numbers | {"momentum_decay"}
 
     def __init__(
         self,
@@ -102,9 +90,6 @@ class NAdam(UpdateRule):
         capturable: bool = False,
         differentiable: bool = False,
     ) -> None:
-        check_not_negative({"learning rate": lr, "epsilon value": eps})
-        check_betas(betas)
-        check_not_negative({"weight_decay value": weight_decay})
         check_not_negative({"momentum_decay value": momentum_decay})
         defaults = {
             "lr": lr,
@@ -123,21 +108,16 @@ class NAdam(UpdateRule):
     def first_counters(self, group: dict[str, Any]) -> dict[str, float]:
         return {"step": 0.0, "mu_product": 1.0}
 
-    def buffers(self, group: dict[str, Any]) -> dict[str, float]:
-        return {"exp_avg": 0.0, "exp_avg_sq": 0.0}
-
-    def advance(self, group: dict[str, Any], host: dict[str, float]) -> Sequence[float]:
-        host["step"] += 1
-        step, psi = host["step"], group["momentum_decay"]
-        lr, (beta1, beta2) = number(group["lr"]), group["betas"]
+    def factors_at(
+        self, step: float, group: dict[str, Any], host: dict[str, float]
+    ) -> Sequence[float]:
+        lr, (beta1, beta2), psi = number(group["lr"]), group["betas"], group["momentum_decay"]
         mu = beta1 * (1.0 - 0.5 * 0.96 ** (step * psi))
         mu_next = beta1 * (1.0 - 0.5 * 0.96 ** ((step + 1) * psi))
         host["mu_product"] = product = self._rounded(host["mu_product"], mu)
         grad_size = lr * (1.0 - mu) / (1.0 - product)
         mean_size = lr * mu_next / (1.0 - product * mu_next)
-        decay = group["weight_decay"]
-        means = beta1, 1 - beta1, beta2, 1 - beta2, 1 - beta2**step
-        return grad_size, mean_size, *means, group["eps"], decay, 1 - lr * decay
+        return grad_size, mean_size, 1 - beta2**step
 
     def _rounded(self, product: float, mu: float) -> float:
         """The product in float32, in which PyTorch keeps it (float64 if that is the default)."""

@@ -99,9 +99,11 @@ class Optimizer:
             warn_user("optimizer contains a parameter group with duplicate parameters")
         for group in self.param_groups:
             if ("param_names" in new) != ("param_names" in group):
+                kind = "with" if "param_names" in new else "without"
                 raise ConfigError(
-                    "all optimizer param groups should be with/without names. Fix: build all "
-                    "groups from named_parameters(), or all from parameters()"
+                    "all optimizer param groups should be with/without names. cannot add param "
+                    f"group {kind} names to the optimizer. Fix: build all groups from "
+                    "named_parameters(), or all from parameters()"
                 )
             if not set(ids).isdisjoint(id(param) for param in group["params"]):
                 raise ConfigError("some parameters appear in more than one parameter group")

@@ -8,8 +8,8 @@ from typing import Any
 
 from narae.tensors import Tensor
 
-from .rule import UpdateRule
-from .settings import check_betas, check_not_negative, number
+from .moments import Moments
+from .settings import number
 
 
 def update(
@@ -71,7 +71,7 @@ def rectification(step: float, beta2: float) -> float | None:
     return (top / ((longest - 4) * (longest - 2) * length)) ** 0.5
 
 
-class RAdam(UpdateRule):
+class RAdam(Moments):
     """Rectified Adam.
 
     Liu et al. 2020, "On the Variance of the Adaptive Learning Rate and Beyond", algorithm 2, with
@@ -89,20 +89,7 @@ class RAdam(UpdateRule):
             (differentiable=True is refused).
     """
 
-    numbers = (
-        "step_size",
-        "adaptive",
-        "plain",
-        "beta1",
-        "fresh1",
-        "beta2",
-        "fresh2",
-        "eps",
-        "weight_decay",
-        "shrink",
-    )
-    host_numbers = frozenset({"lr", "betas", "eps", "weight_decay"})
-    switches = frozenset({"weight_decay"})
+    factors = ("step_size", "adaptive", "plain")
 
     def __init__(
         self,
@@ -118,9 +105,6 @@ class RAdam(UpdateRule):
         capturable: bool = False,
         differentiable: bool = False,
     ) -> None:
-        check_not_negative({"learning rate": lr, "epsilon value": eps})
-        check_betas(betas)
-        check_not_negative({"weight_decay value": weight_decay})
         defaults = {
             "lr": lr,
             "betas": betas,
@@ -134,21 +118,15 @@ class RAdam(UpdateRule):
         }
         super().__init__(params, defaults)
 
-    def buffers(self, group: dict[str, Any]) -> dict[str, float]:
-        return {"exp_avg": 0.0, "exp_avg_sq": 0.0}
-
-    def advance(self, group: dict[str, Any], host: dict[str, float]) -> Sequence[float]:
-        host["step"] += 1
-        step, lr, (beta1, beta2) = host["step"], number(group["lr"]), group["betas"]
-        step_size = lr / (1 - beta1**step)
+    def factors_at(
+        self, step: float, group: dict[str, Any], host: dict[str, float]
+    ) -> Sequence[float]:
+        beta1, beta2 = group["betas"]
+        step_size = number(group["lr"]) / (1 - beta1**step)
         rectified = rectification(step, beta2)
         if rectified is None:
-            choice = step_size, 0.0, 1.0
-        else:
-            choice = step_size * (1 - beta2**step) ** 0.5 * rectified, 1.0, 0.0
-        decay = group["weight_decay"]
-        means = beta1, 1 - beta1, beta2, 1 - beta2
-        return *choice, *means, group["eps"], decay, 1 - lr * decay
+            return step_size, 0.0, 1.0
+        return step_size * (1 - beta2**step) ** 0.5 * rectified, 1.0, 0.0
 
     def update(
         self, p: Tensor, grad: Tensor, state: dict[str, Any], group: dict[str, Any], **numbers: Any

@@ -20,6 +20,7 @@ from narae.tensors.tensor import wrap
 
 from .optimizer import Optimizer, run_closure
 
+Shape = tuple[int, ...]
 Cohort = list[tuple[Tensor, Tensor]]  # parameters with their gradients
 
 
@@ -28,12 +29,14 @@ class UpdateRule(Optimizer):
 
     * `counters`: names of single numbers kept on the host for each parameter, such as the step.
     * `numbers`: names of the numbers that an update needs, in the order `advance` returns them.
-    * `buffers(group)`: the tensors kept for each parameter, each with its first value.
+    * `buffers(group)`: the tensors kept for each parameter, each with its first value
+      (`buffers_of(p, group)` where they differ from parameter to parameter).
     * `advance(group, host)`: moves the counters on by a step, computes the numbers in float64.
     * `update(p, grad, state, group, **numbers)`: changes p and the buffers, in place.
     """
 
     numbers: ClassVar[tuple[str, ...]] = ()
+    decoupled: ClassVar[bool] = False  # weight decay shrinks the parameter itself
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         if defaults.get("differentiable"):
@@ -64,6 +67,11 @@ class UpdateRule(Optimizer):
     def buffers(self, group: dict[str, Any]) -> dict[str, float]:
         """Names of the tensors that are kept for each parameter, and what fills them at first."""
         return {}
+
+    def buffers_of(self, p: Tensor, group: dict[str, Any]) -> dict[str, tuple[Shape, float]]:
+        """The same for one parameter, with their shapes: its own, unless a rule says otherwise."""
+        shape = p._value.shape
+        return {name: (shape, filling) for name, filling in self.buffers(group).items()}
 
     def advance(self, group: dict[str, Any], host: dict[str, float]) -> Sequence[float]:
         """Move the counters in `host` on by one step; the numbers for that step."""
@@ -98,8 +106,27 @@ class UpdateRule(Optimizer):
         numbers = dict(zip(self.numbers, values, strict=True))
         decay = {name: numbers.pop(name, None) for name in ("weight_decay", "shrink")}
         for p, grad in cohort:
-            grad = regularized(p, grad, group, **decay)
+            grad = self.regularized(p, grad, group, **decay)
             self.update(p, grad, self.state[p], group, **numbers)
+
+    def regularized(
+        self, p: Tensor, grad: Tensor, group: dict[str, Any], weight_decay: Any, shrink: Any
+    ) -> Tensor:
+        """What a rule starts from: the gradient of what is minimised, with weight decay.
+
+        maximize:      g ← −g
+        weight decay:  g ← g + λp
+        decoupled:     p ← (1 − lr·λ)p   (Loshchilov & Hutter 2019, "Decoupled Weight Decay
+                       Regularization", algorithm 2, line 12)
+        """
+        if group.get("maximize", False):
+            grad = -grad
+        if group.get("weight_decay", 0) == 0:
+            return grad
+        if group.get("decoupled_weight_decay", self.decoupled):
+            p.mul_(shrink)
+            return grad
+        return grad + weight_decay * p
 
     def _advance(self, group: dict[str, Any], params: list[Tensor]) -> Sequence[float]:
         """Move the counters of parameters that share them; the numbers for this step."""
@@ -155,7 +182,7 @@ class UpdateRule(Optimizer):
             for p in group["params"]:
                 if p.requires_grad:
                     self._ready(p, group)
-                    found += [self.state[p][name] for name in self.buffers(group)]
+                    found += [self.state[p][name] for name in self.buffers_of(p, group)]
         return found
 
     def _ready(self, p: Tensor, group: dict[str, Any]) -> None:
@@ -165,9 +192,9 @@ class UpdateRule(Optimizer):
             if name not in state:
                 first = self.first_counters(group)[name]
                 state[name] = wrap(np.asarray(first, self._counter_dtype()))
-        for name, filling in self.buffers(group).items():
+        for name, (shape, filling) in self.buffers_of(p, group).items():
             if state.get(name) is None:
-                state[name] = wrap(np.full(p._value.shape, filling, p._value.dtype))
+                state[name] = wrap(np.full(shape, filling, p._value.dtype))
                 self._made(p, name)
 
     def _counter_dtype(self) -> Any:
@@ -211,26 +238,6 @@ class UpdateRule(Optimizer):
         for param_state in self.state.values():
             if isinstance(param_state, dict):
                 _as_tensors(param_state, self.counters)
-
-
-def regularized(
-    p: Tensor, grad: Tensor, group: dict[str, Any], weight_decay: Any, shrink: Any
-) -> Tensor:
-    """What each rule starts from: the gradient of what is minimised, with weight decay.
-
-    maximize:      g ← −g
-    weight decay:  g ← g + λp
-    decoupled:     p ← (1 − lr·λ)p   (Loshchilov & Hutter 2019, "Decoupled Weight Decay
-                   Regularization", algorithm 2, line 12)
-    """
-    if group["maximize"]:
-        grad = -grad
-    if group.get("weight_decay", 0) == 0:
-        return grad
-    if group.get("decoupled_weight_decay", False):
-        p.mul_(shrink)
-        return grad
-    return grad + weight_decay * p
 
 
 def _as_tensors(state: dict[str, Any], counters: tuple[str, ...]) -> None:

@@ -26,9 +26,22 @@ def check_not_negative(settings: dict[str, Any]) -> None:
     """
     for words, value in settings.items():
         if isinstance(value, Tensor) and value.numel() != 1:
-            raise ConfigError(f"Tensor {words} must be 1-element; it is {tuple(value.shape)}")
+            name = "lr" if words == "learning rate" else words
+            raise ConfigError(f"Tensor {name} must be 1-element; it is {tuple(value.shape)}")
         if not number(value) >= 0.0:
             raise ConfigError(f"Invalid {words}: {value}; it must not be negative")
+
+
+def check_learning_rate(lr: Any) -> None:
+    """Refuse a learning rate below zero, in the words of PyTorch's newer optimizers.
+
+    Raises:
+        ValueError: with PyTorch's message.
+    """
+    if isinstance(lr, Tensor) and lr.numel() != 1:
+        raise ConfigError(f"Tensor lr must be 1-element; it is {tuple(lr.shape)}")
+    if not number(lr) >= 0.0:
+        raise ConfigError(f"Learning rate should be >= 0 but is: {lr}")
 
 
 def check_betas(betas: tuple[float, float]) -> None:

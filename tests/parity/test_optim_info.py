@@ -1,0 +1,282 @@
+"""Every optimizer in every configuration of PyTorch's own table of optimizers.
+
+Rows E23 (SGD), E25 (momentum), E26 (AdaGrad), E27 (Adam), E34 (weight decay), H12 (Nesterov),
+H13 (Adadelta), H14 (RMSprop): each is held to "equality" over 50 steps in float64.
+"""
+
+import numpy as np
+import pytest
+
+import narae
+
+torch = pytest.importorskip("torch")
+common = pytest.importorskip("torch.testing._internal.common_optimizers")
+
+STEPS = 50
+INFOS = {info.optim_cls.__name__: info for info in common.optim_db}
+ELIGIBLE = sorted(INFOS.keys() - {"SparseAdam"})  # its gradients are sparse
+# L-BFGS decides by comparisons, which magnify rounding; Muon computes in bfloat16.
+# There, a last bit of a float32 sum shows where the rest cancels: 1e-5 of a step of 1e-3.
+TOLERANCE = {"LBFGS": 1e-8, "Muon": 1e-8}
+
+
+def configurations(name):
+    """The rows of PyTorch's table."""
+    rows = []
+    for row in INFOS[name].optim_inputs_func(device="cpu"):
+        options = {key: value for key, value in row.kwargs.items() if key != "capturable"}
+        if name == "LBFGS" and "lr" in options:
+            options["max_iter"] = 4  # so short steps would use the whole budget
+        rows.append(pytest.param(name, options, id=f"{name}-{row.desc}"))
+    return rows
+
+
+ALL = [row for name in ELIGIBLE for row in configurations(name)]
+
+
+def test_the_table_is_whole():
+    """Nothing of PyTorch's table is left out, and the whole of `torch.optim` is here."""
+    assert len(ELIGIBLE) == 14
+    assert len(ALL) > 80
+    public = {name for name in torch.optim.__all__ if name[0].isupper()} | set(INFOS)
+    assert public - {"Optimizer"} <= set(narae.optim.__all__)
+    ours, theirs = narae.optim.lr_scheduler, torch.optim.lr_scheduler
+    assert set(theirs.__all__) <= set(ours.__all__)
+    for name in torch.optim.swa_utils.__all__:
+        assert getattr(narae.optim.swa_utils, name).__name__ == name
+
+
+class Hill:
+    """f = Σ (s·(p − goal))² + (p − goal)⁴ (or −f, to climb), alike for both libraries.
+
+    Its gradient is computed by NumPy, so that only the optimizers differ.
+    """
+
+    def __init__(self, library, name, options, dtype="float64"):
+        self.library, self.dtype = library, getattr(library, dtype)
+        rng = np.random.default_rng(0)
+        shapes = [(3, 4), (4, 2)] if name == "Muon" else [(3, 4), (4,), (2, 4, 2), ()]
+        self.params = [self.tensor(rng.normal(size=shape)) for shape in shapes]
+        self.goals = [rng.normal(size=shape) for shape in shapes]
+        self.scales = [rng.uniform(0.5, 2.0, size=shape) for shape in shapes]
+        self.noise = [rng.normal(size=(STEPS, *shape)) for shape in shapes]
+        self.sign = -1.0 if options.get("maximize") else 1.0
+        for p in self.params:
+            p.requires_grad_()
+        options = {key: self.of(value) for key, value in options.items()}
+        groups = [{"params": self.params[:1]}, {"params": self.params[1:]}]
+        groups = self.params if name == "LBFGS" else groups
+        self.optimizer = getattr(library.optim, name)(groups, **options)
+        self.needs_closure = name == "LBFGS"
+
+    def tensor(self, values):
+        return self.library.tensor(values, dtype=self.dtype)
+
+    def of(self, value):
+        if isinstance(value, torch.Tensor):
+            return self.library.tensor(value.item(), dtype=self.library.float64)
+        return value
+
+    def loss(self, number=None):
+        total = 0.0
+        for place, p in enumerate(self.params):
+            away, scale = p.detach().numpy() - self.goals[place], self.scales[place]
+            grad = self.sign * (2 * scale**2 * away + 4 * away**3)
+            total += self.sign * float(((scale * away) ** 2 + away**4).sum())
+            p.grad = self.tensor(grad if number is None else grad + self.noise[place][number])
+        return self.library.tensor(total, dtype=self.library.float64)
+
+    def step(self, number):
+        if self.needs_closure:
+            return self.optimizer.step(self.loss)
+        self.loss(number)
+        return self.optimizer.step()
+
+    def values(self):
+        return [p.detach().numpy().copy() for p in self.params]
+
+
+def assert_close(ours, theirs, tolerance):
+    for found, expected in zip(ours.values(), theirs.values(), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize(("name", "options"), ALL)
+def test_fifty_steps_are_pytorchs(name, options):
+    ours, theirs = (Hill(library, name, options) for library in (narae, torch))
+    for number in range(STEPS):
+        losses = [hill.step(number) for hill in (ours, theirs)]
+        assert_close(ours, theirs, TOLERANCE.get(name, 1e-12))
+        if losses[1] is not None:
+            np.testing.assert_allclose(*(float(loss) for loss in losses), rtol=1e-8)
+    assert np.isfinite(ours.values()[0]).all()
+    assert np.abs(ours.values()[0] - Hill(narae, name, options).values()[0]).max() > 1e-5
+
+
+@pytest.mark.parametrize(("name", "options"), ALL)
+def test_compiled_steps_are_eager_steps(name, options):
+    """One program serves all steps, with the bits of eager ones; L-BFGS refuses, by name."""
+    eager, compiled = (Hill(narae, name, options) for _ in range(2))
+    if name == "LBFGS":
+        with pytest.raises(narae.errors.TraceError, match=r"LBFGS\.step"):
+            narae.compile(lambda: eager.optimizer.step(lambda: None))()
+        return
+
+    def step(hill, number):
+        hill.optimizer.zero_grad()
+        loss = sum((p * (p + number)).sum() * hill.sign for p in hill.params)
+        loss.backward()
+        hill.optimizer.step()
+
+    program = narae.compile(lambda number: step(compiled, number))
+    for number in range(8):
+        shift = narae.tensor(float(number) / 4, dtype=narae.float64)
+        step(eager, shift)
+        program(shift)
+        for found, expected in zip(compiled.values(), eager.values(), strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+
+# --- what is refused ------------------------------------------------------------------------
+
+
+def refusals():
+    rows = []
+    for name in ELIGIBLE:
+        for row in INFOS[name].optim_error_inputs_func(device="cpu", dtype=torch.float64):
+            if "complex" not in row.optimizer_error_input.desc:  # complex is out of scope
+                label = f"{name}-{row.optimizer_error_input.desc}"
+                rows.append(pytest.param(name, row, id=label))
+    return rows
+
+
+def as_ours(value):
+    """The same arguments with Narae's tensors; one tensor stays one."""
+    known = {}
+
+    def convert(item):
+        if isinstance(item, torch.Tensor):
+            if id(item) not in known:
+                known[id(item)] = narae.tensor(item.detach().numpy(), requires_grad=True)
+                known[id(item)].grad = None
+            return known[id(item)]
+        if isinstance(item, dict):
+            return {key: convert(each) for key, each in item.items()}
+        if isinstance(item, (list, tuple)):
+            return type(item)(convert(each) for each in item)
+        return item
+
+    return convert(value)
+
+
+@pytest.mark.parametrize(("name", "row"), refusals())
+def test_what_pytorch_refuses_is_refused_in_its_words(name, row):
+    given = row.optimizer_error_input
+    params = [torch.zeros(1, 1)] if given.params is None else given.params
+    params, options = as_ours([params, given.kwargs])
+    make = getattr(narae.optim, name)
+    if row.error_type is UserWarning:
+        with pytest.warns(UserWarning, match=row.error_regex):
+            make(params, **options)
+    else:
+        with pytest.raises(row.error_type, match=row.error_regex):
+            make(params, **options)
+
+
+def test_sparse_adam_says_what_to_use_instead():
+    with pytest.raises(NotImplementedError, match="use Adam"):
+        narae.optim.SparseAdam([narae.ones(1, requires_grad=True)])
+
+
+# --- the face -------------------------------------------------------------------------------
+
+FIRST = [row for name in ELIGIBLE for row in configurations(name)[-1:]]
+
+
+@pytest.mark.parametrize(("name", "options"), FIRST)
+def test_a_state_dict_goes_on_in_either_library(name, options):
+    """25 steps, a state_dict, 25 steps: in Narae, and across to PyTorch and back."""
+    whole = Hill(torch, name, options)
+    for number in range(STEPS):
+        whole.step(number)
+    for first, second in ((narae, narae), (narae, torch), (torch, narae)):
+        before, after = (Hill(library, name, options) for library in (first, second))
+        for number in range(25):
+            before.step(number)
+        state = before.optimizer.state_dict()
+        after.optimizer.load_state_dict(as_library(state, second) if first is not second else state)
+        for mine, theirs in zip(after.params, before.params, strict=True):
+            mine.data.copy_(after.tensor(theirs.detach().numpy()))
+        for number in range(25, STEPS):
+            after.step(number)
+        assert_close(after, whole, TOLERANCE.get(name, 1e-11))
+
+
+def as_library(value, library):
+    if isinstance(value, (narae.Tensor, torch.Tensor)):
+        return library.tensor(value.detach().numpy().copy())
+    if isinstance(value, dict):
+        return {key: as_library(each, library) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(as_library(each, library) for each in value)
+    return value
+
+
+@pytest.mark.parametrize("name", ELIGIBLE)
+def test_keys_settings_and_repr_are_pytorchs(name):
+    ours, theirs = (Hill(library, name, {}) for library in (narae, torch))
+    for hill in (ours, theirs):
+        hill.step(0)
+        hill.step(1)
+    dicts = [hill.optimizer.state_dict() for hill in (ours, theirs)]
+    assert dicts[0]["param_groups"] == dicts[1]["param_groups"]
+    assert dicts[0]["state"].keys() == dicts[1]["state"].keys()
+    for key, entry in dicts[1]["state"].items():
+        assert dicts[0]["state"][key].keys() == entry.keys() - {"al"}  # a work space of L-BFGS
+    assert repr(ours.optimizer) == repr(theirs.optimizer)
+
+
+@pytest.mark.parametrize("name", ELIGIBLE)
+def test_hooks_are_called_as_in_pytorch(name):
+    logs = []
+    for library in (narae, torch):
+        hill, log = Hill(library, name, {}), []
+        optimizer = hill.optimizer
+        handles = [
+            optimizer.register_step_pre_hook(lambda o, args, kwargs, log=log: log.append("pre")),
+            optimizer.register_step_post_hook(lambda o, args, kwargs, log=log: log.append("post")),
+            optimizer.register_state_dict_pre_hook(lambda o, log=log: log.append("saving")),
+            optimizer.register_state_dict_post_hook(
+                lambda o, state, log=log: {**state, "note": sorted(state)}
+            ),
+            optimizer.register_load_state_dict_pre_hook(
+                lambda o, state, log=log: log.append(state.get("note"))
+            ),
+            optimizer.register_load_state_dict_post_hook(lambda o, log=log: log.append("loaded")),
+        ]
+        hill.step(0)
+        state = optimizer.state_dict()
+        log.append(sorted(state))
+        optimizer.load_state_dict(state)
+        for handle in handles:
+            handle.remove()
+        hill.step(1)
+        log.append(sorted(optimizer.state_dict()))
+        logs.append(log)
+    assert logs[0] == logs[1]
+
+
+@pytest.mark.parametrize("name", [name for name in ELIGIBLE if name != "LBFGS"])
+def test_a_group_that_is_added_later(name):
+    results = []
+    for library in (narae, torch):
+        hill = Hill(library, name, {})
+        groups = hill.optimizer.param_groups
+        moved = groups.pop()
+        hill.step(0)
+        hill.optimizer.add_param_group({"params": moved["params"], "lr": 0.005})
+        for number in range(1, 5):
+            hill.step(number)
+        results.append(hill)
+        assert [group["lr"] for group in groups][1] == 0.005
+    assert_close(*results, 1e-12)
