@@ -631,9 +631,17 @@ def _check_errors(info, function, report, every):
             )
 
 
+def _own_memory(call):
+    """Let PyTorch resize `out=` if it wants to: memory that NumPy has seen cannot be."""
+    out = call.kwargs.get("out")
+    if isinstance(out, torch.Tensor) and all(out is not x for x in leaves(call.args)):
+        call.kwargs["out"] = out.clone() if 0 not in out.stride() else out
+
+
 def _refusal(info, function, error_input):
     """What is wrong with how Narae answers bad input; empty when it refuses properly."""
     call = Call.of(error_input.sample_input)
+    _own_memory(call)
     try:
         info.op(*call.args, **call.kwargs)
     except Exception as error:
