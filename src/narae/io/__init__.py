@@ -7,6 +7,7 @@ from .atomic import atomic_write
 from .checkpoint import load_checkpoint, save_checkpoint
 from .config_file import read_config, write_config
 from .fetch import cache_dir
+from .pickles import read_pickles
 from .records import append_record, read_records
 from .saving import load, save
 
@@ -17,6 +18,7 @@ __all__ = [
     "load",
     "load_checkpoint",
     "read_config",
+    "read_pickles",
     "read_records",
     "save",
     "save_checkpoint",

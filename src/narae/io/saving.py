@@ -5,8 +5,10 @@ from typing import Any
 from narae.tensors.creation import from_numpy
 from narae.tensors.devices import check_device
 
+from .pickles import is_pickle, read_one_pickle
 from .structure import pack, unpack
-from .tensor_file import Target, read_tensors, write_tensors
+from .tensor_file import Target, parse_tensors, read_bytes, write_tensors
+from .torch_file import is_torch_file, read_torch
 
 _STRUCTURE = "narae.structure"
 
@@ -37,13 +39,16 @@ def save(obj: Any, f: Target) -> None:
 
 
 def load(f: Target, map_location: Any = None, **options: Any) -> Any:
-    """Load what `save` wrote, or the tensors of any safetensors file as a dict.
+    """Load what `save` wrote, the tensors of any safetensors file, or what `torch.save` wrote.
+
+    Of a file of PyTorch's, or another pickle, only tensors, arrays, numbers, texts and containers
+    are built: no code in it ever runs, and PyTorch is not needed.
 
     Args:
         f: a path, or a file open for reading bytes.
         map_location: the device to load to.
         **options: `weights_only` and `mmap` of programs written for PyTorch; not needed, since
-            the file holds no code.
+            no code is run.
 
     Raises:
         FileFormatError: if the file is damaged, truncated or of another kind.
@@ -51,7 +56,12 @@ def load(f: Target, map_location: Any = None, **options: Any) -> Any:
     """
     if isinstance(map_location, str) or type(map_location).__name__ == "Device":
         check_device(map_location)
-    arrays, metadata = read_tensors(f)
+    name, data = read_bytes(f)
+    if is_torch_file(data):
+        return read_torch(data, name)
+    if is_pickle(data):
+        return read_one_pickle(data, name)
+    arrays, metadata = parse_tensors(data, name)
     if _STRUCTURE not in metadata:
         return {name: from_numpy(array) for name, array in arrays.items()}
     return unpack(metadata[_STRUCTURE], arrays)

@@ -41,7 +41,6 @@ _DTYPES: dict[str, np.dtype[Any]] = {
 }
 _FORMAT, _OURS, _CHECKSUM = "format", "narae", "checksum"
 _LENGTH_BYTES = 8  # the file begins with the length of its JSON header
-_PICKLE_MAGICS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 _FETCH_AGAIN = "take an older copy of the file, or save it again"
 
 
@@ -78,23 +77,31 @@ def write_tensors(
 def read_tensors(source: Target) -> tuple[dict[str, Array], dict[str, str]]:
     """Read a safetensors file whole: its arrays, which may be written to, and its metadata.
 
-    Nothing is trusted: the header must describe exactly the bytes that follow, and if Narae wrote
-    the file, all of it must match its checksum.
-
     Args:
         source: a path, or a file open for reading bytes.
 
     Raises:
+        FileFormatError, MissingDataError, MissingExtraError: as `parse_tensors`, `read_bytes`.
+    """
+    name, data = read_bytes(source)
+    return parse_tensors(data, name)
+
+
+def parse_tensors(data: bytes, name: str) -> tuple[dict[str, Array], dict[str, str]]:
+    """The arrays and the metadata in the bytes of a safetensors file.
+
+    Nothing is trusted: the header must describe exactly the bytes that follow, and if Narae wrote
+    the file, all of it must match its checksum.
+
+    Args:
+        data: the whole file.
+        name: of the file, for messages.
+
+    Raises:
         FileFormatError: if the file is damaged, truncated or of another kind.
-        MissingDataError: if there is no such file.
         MissingExtraError: if safetensors is not installed.
     """
     library: Any = require("safetensors", "train", "reading weights")
-    name, data = _read_bytes(source)
-    if data.startswith(_PICKLE_MAGICS):
-        rule = "Narae reads safetensors files, which hold numbers and no code"
-        fix = "in PyTorch: safetensors.torch.save_file(state_dict, path)"
-        _refuse(name, "it is a pickle file such as torch.save writes", rule, fix)
     try:
         entries = library.deserialize(data)
     except library.SafetensorError as error:
@@ -119,7 +126,13 @@ def file_checksum(arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> s
     return f"sha256:{digest.hexdigest()}"
 
 
-def _read_bytes(source: Target) -> tuple[str, bytes]:
+def read_bytes(source: Target) -> tuple[str, bytes]:
+    """The name of a file, for messages, and all its bytes.
+
+    Raises:
+        FileFormatError: for a folder.
+        MissingDataError: if there is no such file.
+    """
     if not isinstance(source, str | os.PathLike):
         return getattr(source, "name", "the open file"), source.read()
     path = Path(source)
