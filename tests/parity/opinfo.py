@@ -403,6 +403,8 @@ class Comparison:
         wide = _Truth(self, sample) if with_truth else None
         if self.info.name in TIES:
             same = compare_ties(self.info.name, call, actual, expected)
+        elif self.info.name in FREE_SIGNS:
+            same = compare_free_signs(sample, actual, expected, wide and wide.result)
         else:
             same = True
             compare(actual, expected, wide and wide.result, self.exact)
@@ -461,6 +463,19 @@ def _widened(x):
     if isinstance(x, torch.dtype) and x.is_floating_point:
         return torch.float64
     return x
+
+
+# Singular vectors and eigenvectors are defined up to their sign, and which one comes out is up to
+# the LAPACK library: what is compared is what PyTorch's own tests make of them.
+FREE_SIGNS = {"linalg.eigh", "linalg.svd", "svd"}
+
+
+def compare_free_signs(sample, actual, expected, truth):
+    """Compare what does not depend on signs, such as absolute values; returns True."""
+    process = sample.output_process_fn_grad
+    compare(actual, expected, numbers=False)
+    compare(twin(process)(actual), process(expected), truth and process(truth))
+    return True
 
 
 # Which of several equal elements these name is not defined: position of `dim` in their arguments.

@@ -72,7 +72,7 @@ def scaled_dot_product_attention(
         "causal": bool(is_causal),
         "keep_scale": 0.0 if dropout_p == 1 else 1 / (1 - dropout_p),
     }
-    return apply(p.attention, query, key, value, attn_mask, keep, **attrs)[0]  # type: ignore[no-any-return]
+    return apply(p.attention, query, key, value, attn_mask, keep, **attrs)[0]
 
 
 def _check_tensors(query: Any, key: Any, value: Any) -> None:
@@ -137,8 +137,8 @@ def _checked_mask(mask: Any, query: Any, shape: tuple[int, ...], causal: bool) -
         given = f"attn_mask is {tuple(mask.shape)}, the scores are {shape}"
         raise ShapeError(explain(_NAME, given, "attn_mask must broadcast to (.., queries, keys)"))
     if mask.dtype.name == "bool":
-        return mask  # type: ignore[no-any-return]
-    return converted(mask, query._value.dtype)  # type: ignore[no-any-return]
+        return mask
+    return converted(mask, query._value.dtype)
 
 
 def _for_all_heads(query: Any, key: Any, value: Any) -> tuple[Tensor, Tensor]:

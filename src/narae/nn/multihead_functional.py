@@ -253,7 +253,8 @@ class _Heads(NamedTuple):
         padding, mask = masks
         if mask is not None and mask.ndim == 2:
             mask = mask.unsqueeze(0)
-        return cls(*(_cut(x, num_heads) for x in projected), padding, mask)
+        q, k, v = (_cut(x, num_heads) for x in projected)
+        return cls(q, k, v, padding, mask)
 
     def with_bias(self, bias_k: Any, bias_v: Any, num_heads: int) -> "_Heads":
         """One more key and value, learned ones."""

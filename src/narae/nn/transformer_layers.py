@@ -47,7 +47,7 @@ class _Layer(Module):
     ) -> None:
         super().__init__()
         kind = {"bias": bias, "device": device, "dtype": dtype}
-        heads = {"dropout": dropout, "batch_first": batch_first}
+        heads: dict[str, Any] = {"dropout": dropout, "batch_first": batch_first}
         self.self_attn = MultiheadAttention(d_model, nhead, **heads, **kind)
         if self.cross:
             self.multihead_attn = MultiheadAttention(d_model, nhead, **heads, **kind)
@@ -114,7 +114,7 @@ class TransformerEncoderLayer(_Layer):
         x = self._residual(
             1, src, lambda x: self._self_attention(x, src_mask, src_key_padding_mask, is_causal)
         )
-        return self._residual(2, x, self._feed_forward)  # type: ignore[no-any-return]
+        return self._residual(2, x, self._feed_forward)
 
 
 class TransformerDecoderLayer(_Layer):
@@ -154,7 +154,7 @@ class TransformerDecoderLayer(_Layer):
             1, tgt, lambda x: self._self_attention(x, tgt_mask, tgt_key_padding_mask, tgt_is_causal)
         )
         x = self._residual(2, x, look_at_memory)
-        return self._residual(3, x, self._feed_forward)  # type: ignore[no-any-return]
+        return self._residual(3, x, self._feed_forward)
 
 
 __all__ = ["TransformerDecoderLayer", "TransformerEncoderLayer"]
