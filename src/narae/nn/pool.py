@@ -143,28 +143,6 @@ max_pool2d = _max_pool("max_pool2d", 2)
 max_pool3d = _max_pool("max_pool3d", 3)
 
 
-def _with_indices(pool: Callable[..., Any], name: str) -> Callable[..., Any]:
-    def pooled(
-        input: Tensor,
-        kernel_size: Any,
-        stride: Any = None,
-        padding: Any = 0,
-        dilation: Any = 1,
-        ceil_mode: bool = False,
-        return_indices: bool = False,
-    ) -> Any:
-        return pool(input, kernel_size, stride, padding, dilation, ceil_mode, True)
-
-    pooled.__name__ = pooled.__qualname__ = name
-    pooled.__doc__ = f"`{pool.__name__}`, always with the indices of the largest elements."
-    return pooled
-
-
-max_pool1d_with_indices = _with_indices(max_pool1d, "max_pool1d_with_indices")
-max_pool2d_with_indices = _with_indices(max_pool2d, "max_pool2d_with_indices")
-max_pool3d_with_indices = _with_indices(max_pool3d, "max_pool3d_with_indices")
-
-
 # --- average --------------------------------------------------------------------------------
 
 
@@ -436,9 +414,6 @@ __all__ = [
     "lp_pool2d",
     "lp_pool3d",
     "max_pool1d",
-    "max_pool1d_with_indices",
     "max_pool2d",
-    "max_pool2d_with_indices",
     "max_pool3d",
-    "max_pool3d_with_indices",
 ]

@@ -11,6 +11,7 @@ from narae.base.errors import DTypeError, explain
 
 from .creation import constant
 from .eager import apply, as_operand, binary, binary_promoted, converted
+from .methods import in_place
 from .operands import common, deliver, dtype_name, operator, require_tensor, require_tensors
 from .tensor import Tensor
 
@@ -224,6 +225,11 @@ OPERATORS = {
     "__xor__": operator(bitwise_xor),
     "__rxor__": operator(bitwise_xor),
     "__invert__": bitwise_not,
+    "__iand__": in_place(bitwise_and, "bitwise_and_"),
+    "__ior__": in_place(bitwise_or, "bitwise_or_"),
+    "__ixor__": in_place(bitwise_xor, "bitwise_xor_"),
+    "__ilshift__": in_place(bitwise_left_shift, "bitwise_left_shift_"),
+    "__irshift__": in_place(bitwise_right_shift, "bitwise_right_shift_"),
     "__lshift__": operator(bitwise_left_shift),
     "__rshift__": operator(bitwise_right_shift),
     "__rlshift__": operator(bitwise_left_shift, reflected=True),

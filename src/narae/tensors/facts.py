@@ -5,8 +5,10 @@ from typing import Any
 
 from narae.base.errors import NotSupportedError, explain
 
+from .arithmetic import is_same_size
 from .layout import strides_of
 from .operands import require_tensor
+from .settings import strided
 from .tensor import Tensor
 
 
@@ -32,11 +34,6 @@ def is_signed(input: Tensor) -> bool:
 def is_inference(input: Tensor) -> bool:
     """Whether the tensor was made in inference mode."""
     return require_tensor(input, "is_inference")._inference
-
-
-def is_same_size(input: Tensor, other: Tensor) -> bool:
-    """Whether two tensors have the same shape."""
-    return tuple(input._value.shape) == tuple(other._value.shape)
 
 
 def get_device(input: Tensor) -> int:
@@ -109,6 +106,7 @@ _ELSEWHERE = (
 OPERATORS: dict[str, Any] = {
     **{name: _always(False, "Always False: such tensors are out of scope.") for name in _ELSEWHERE},
     **{name: _no_sparse(name) for name in ("to_sparse", "to_sparse_coo", "to_sparse_csr")},
+    "layout": _always(strided, "How it is stored: dense, with strides."),
     "is_cpu": _always(True, "Whether its elements are in the memory of the CPU."),
     "name": _always(None, "None: tensors have no names."),
     "dim_order": _dim_order,
@@ -120,4 +118,4 @@ OPERATORS: dict[str, Any] = {
 __all__ = [
     "get_device", "is_inference", "is_nonzero", "is_same_size", "is_signed", "numel", "typename",
 ]  # fmt: skip
-METHODS = ["is_inference", "is_nonzero", "is_same_size"]
+METHODS = ["is_inference", "is_nonzero"]
