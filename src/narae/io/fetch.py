@@ -131,7 +131,7 @@ def find_files(
 def _find_on_disk(
     search: _Search, wanted: Download, root: str | os.PathLike[str] | None
 ) -> Path | None:
-    for source, folder in _roots(root):
+    for source, folder in data_roots(root):
         absent = "" if folder.is_dir() else " (no such folder)"
         search.places.append(f"{source} {folder}{absent}")
         for candidate, own_folder in _candidates(search.file_set, wanted, folder):
@@ -140,16 +140,18 @@ def _find_on_disk(
     return None
 
 
-def _roots(root: str | os.PathLike[str] | None) -> Iterator[tuple[str, Path]]:
+def data_roots(root: str | os.PathLike[str] | None) -> Iterator[tuple[str, Path]]:
+    """The folders data is looked for in, in order, each with a word for what it is."""
     if root is not None:
         yield "given folder", Path(root).expanduser()
     named = os.environ.get("NARAE_DATA")
     if named:
         yield "NARAE_DATA", Path(named).expanduser()
-    yield "cache", _data_cache()
+    yield "cache", data_cache()
 
 
-def _data_cache() -> Path:
+def data_cache() -> Path:
+    """Where downloaded data is kept."""
     return cache_dir() / "data"
 
 
@@ -214,7 +216,7 @@ def _download(search: _Search, wanted: Download, progress: bool | None) -> Path 
     """Try each mirror; pooch checks the checksum beside the cache and renames the file into it."""
     pooch = require("pooch", "data", f"downloading {search.file_set.name}")
     show = sys.stderr.isatty() if progress is None else progress
-    folder = _data_cache() / search.file_set.folders[0]
+    folder = data_cache() / search.file_set.folders[0]
     for mirror in search.file_set.mirrors:
         url = mirror + wanted.name
         with download_bar(wanted.name, show) as bar:
@@ -241,7 +243,7 @@ def _report_missing(search: _Search, wanted: Download, download: bool) -> NoRetu
     file_set = search.file_set
     places = "".join(f"\n  - {place}" for place in search.places)
     offline = (
-        f"put the file at {_data_cache() / file_set.folders[0] / wanted.name}, or in any folder "
+        f"put the file at {data_cache() / file_set.folders[0] / wanted.name}, or in any folder "
         "that you name with --data-dir or the environment variable NARAE_DATA; "
         f"it can be fetched on another machine from {file_set.mirrors[0]}{wanted.name}"
     )
