@@ -10,6 +10,7 @@
 from .collate import default_collate, default_convert
 from .combined import ChainDataset, ConcatDataset, StackDataset
 from .dataset import Dataset, IterableDataset, TensorDataset
+from .frames import FrameDataset, from_dataframe
 from .loader import DataLoader
 from .sampler import (
     BatchSampler,
@@ -28,6 +29,7 @@ __all__ = [
     "ConcatDataset",
     "DataLoader",
     "Dataset",
+    "FrameDataset",
     "IterableDataset",
     "RandomSampler",
     "Sampler",
@@ -39,6 +41,7 @@ __all__ = [
     "WeightedRandomSampler",
     "default_collate",
     "default_convert",
+    "from_dataframe",
     "get_worker_info",
     "random_split",
 ]
