@@ -6,6 +6,7 @@ the same code with another meaning of the name `torch`.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import sys
 import types
@@ -194,6 +195,9 @@ def converted(x, memo=None):
             return _converted_module(value)
         if callable(value) and path_of(value) is not None:
             return twin(value)
+        if dataclasses.is_dataclass(value) and type(value).__module__.startswith("torch.nn"):
+            fields = {f.name: other(getattr(value, f.name)) for f in dataclasses.fields(value)}
+            return narae_attribute(f"nn.{type(value).__name__}")(**fields)
         return value
 
     return _mapped(x, _converted_tensor, {} if memo is None else memo, other)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from . import activations, attention, layers, losses, recurrent, statistics, views
+from . import activations, attention, layers, losses, recurrent, resizing, statistics, views
 
 LOWERINGS: dict[Any, Callable[..., Any]] = {
     **activations.LOWERINGS,
@@ -11,6 +11,7 @@ LOWERINGS: dict[Any, Callable[..., Any]] = {
     **layers.LOWERINGS,
     **losses.LOWERINGS,
     **recurrent.LOWERINGS,
+    **resizing.LOWERINGS,
     **statistics.LOWERINGS,
     **views.LOWERINGS,
 }
