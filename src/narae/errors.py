@@ -15,6 +15,7 @@ from narae.base.errors import DeviceError as DeviceError
 from narae.base.errors import DTypeError as DTypeError
 from narae.base.errors import FileFormatError as FileFormatError
 from narae.base.errors import GraphError as GraphError
+from narae.base.errors import LinAlgError as LinAlgError
 from narae.base.errors import MissingDataError as MissingDataError
 from narae.base.errors import MissingExtraError as MissingExtraError
 from narae.base.errors import NaraeError as NaraeError
@@ -31,6 +32,7 @@ __all__ = [
     "GraphError",
     "TraceError",
     "DataError",
+    "LinAlgError",
     "FileFormatError",
     "MissingDataError",
     "ConfigError",

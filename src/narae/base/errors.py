@@ -32,6 +32,10 @@ class TraceError(NaraeError):
     """Something that cannot become part of a program."""
 
 
+class LinAlgError(NaraeError):
+    """A matrix that has no such result: singular, not positive-definite, not convergent."""
+
+
 class DataError(NaraeError, ValueError):
     """Data that does not have the form it should have."""
 

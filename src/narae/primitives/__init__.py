@@ -56,6 +56,7 @@ from .composite import Composite
 from .contractions import conv, conv_grad_w, conv_grad_x, matmul, transpose_last
 from .control import call, scan
 from .convolution import conv_transpose, convolution
+from .ctc import ctc_loss
 from .cumulative import cummax, cummin, cumprod, cumsum
 from .dropout import dropout, dropout_mask
 from .elementwise import (
@@ -118,9 +119,25 @@ from .elementwise import (
     xor,
 )
 from .embedding import embedding, renormed_rows
+from .folding import col2im, im2col
 from .generators import full, iota, ones, random_bits, zeros
 from .indexing import gather, index_add, scatter, scatter_add, take
 from .linear import linear, linear_without_bias
+from .linear_algebra import solve, triangular_solve
+from .linear_algebra_factors import (
+    cholesky,
+    cholesky_solve,
+    geqrf,
+    ldl,
+    ldl_solve,
+    lu,
+    permutation,
+    put_rows,
+    qr,
+    take_rows,
+)
+from .linear_algebra_functions import cofactor, det, matrix_exp, slogdet
+from .linear_algebra_spectra import eigh, eigvalsh, lstsq, pinv, svd, svdvals
 from .losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -172,7 +189,39 @@ from .pooling import max_pool, max_pool_grad, window_sum, window_sum_grad
 from .record import REGISTRY, Primitive, is_number, shape_of
 from .recurrent import gru_cell, gru_cell_grad, lstm_cell, lstm_cell_grad
 from .reductions import amax, amin, argmax, argmin, prod, sum_
+from .resizing import resize
+from .sampling import grid_sample, grid_sample_grad_grid, grid_sample_grad_x
 from .scattering import scatter_reduce
+from .special_bessel import (
+    airy_ai,
+    bessel_j0,
+    bessel_j1,
+    bessel_k0,
+    bessel_k1,
+    bessel_y0,
+    bessel_y1,
+    orthogonal_polynomial,
+    scaled_bessel_k0,
+    scaled_bessel_k1,
+    spherical_bessel_j0,
+)
+from .special_functions import (
+    entr,
+    erfcx,
+    i0,
+    i0e,
+    i1,
+    i1e,
+    igamma,
+    igammac,
+    log_ndtr,
+    mvlgamma,
+    ndtr,
+    ndtri,
+    xlog1py,
+    zeta,
+)
+from .special_numbers import frexp, gcd, lcm, nextafter
 from .statistics import (
     log_softmax,
     logcumsumexp,

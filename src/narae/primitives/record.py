@@ -23,6 +23,7 @@ Kind = Literal[
     "indexing",
     "ordering",
     "cumulative",
+    "host",
     "generator",
     "composite",
     "control",

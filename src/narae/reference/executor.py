@@ -20,11 +20,13 @@ from . import (
     convolution,
     elementwise,
     indexing,
+    linear_algebra,
     movement,
     ordering,
     philox,
     pooling,
     reductions,
+    special_functions,
 )
 from .control import call, scan
 
@@ -38,6 +40,8 @@ LOWERINGS: dict[Any, Callable[..., Any]] = {
     **movement.LOWERINGS,
     **reductions.LOWERINGS,
     **composites.LOWERINGS,
+    **linear_algebra.LOWERINGS,
+    **special_functions.LOWERINGS,
     p.matmul: np.matmul,
     p.conv: convolution.conv,
     p.conv_grad_x: convolution.conv_grad_x,
@@ -60,7 +64,7 @@ LOWERINGS: dict[Any, Callable[..., Any]] = {
     p.scan: scan,
 }
 _EXACT_KINDS = {"movement", "generator", "control", "ordering"}
-_EXACT = {p.cast, p.copy, p.detach, p.take, p.gather, p.scatter}
+_EXACT = {p.cast, p.copy, p.detach, p.take, p.gather, p.scatter, p.nextafter}
 
 
 _HALVES = np.dtype(np.float16).char + BFLOAT16.char  # the quickest way to ask

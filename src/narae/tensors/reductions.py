@@ -248,7 +248,8 @@ def norm(
 
     Args:
         input: a floating point tensor.
-        p_: the order (PyTorch's `p`): a number, infinity, or "fro", which is 2.
+        p_: the order (PyTorch's `p`): a number, infinity, "fro", which is 2, or "nuc", the sum of
+            singular values of matrices.
         dim: a dimension, several, or None.
         keepdim: keep reduced dimensions with size 1.
         dtype: convert to it first.
@@ -262,7 +263,9 @@ def norm(
     if named:
         raise TypeError(f"norm() got an unexpected keyword argument {next(iter(named))!r}")
     if order == "nuc":
-        raise ShapeError("the nuclear norm is narae.linalg.matrix_norm(x, 'nuc')")
+        from .linalg import matrix_norm
+
+        return matrix_norm(input, "nuc", (-2, -1) if dim is None else dim, keepdim, dtype=dtype)  # type: ignore[no-any-return]
     order = 2.0 if order in (None, "fro") else float(order)
     x = as_dtype(require_tensor(input, "norm"), dtype)
     if not is_floating(x._value.dtype):

@@ -27,18 +27,22 @@ class Sample:
         attrs: attributes; a function of the dtype stands for a program that depends on it.
         fixed: places of floating point operands that get no gradient.
         orders: how many times it can be differentiated here; 0 leaves it out of gradient checks.
+        symmetric: places of symmetric matrices, of which only symmetric changes are tried.
+        lower: places of lower triangular matrices, of which only that triangle is changed.
     """
 
     operands: tuple[Any, ...]
     attrs: dict[str, Any] = field(default_factory=dict)
     fixed: tuple[int, ...] = ()
     orders: int = 2
+    symmetric: tuple[int, ...] = ()
+    lower: tuple[int, ...] = ()
 
     def in_dtype(self, dtype: Any) -> "Sample":
         """The sample with its float64 operands in another dtype."""
         operands = tuple(_converted(operand, dtype) for operand in self.operands)
         attrs = {key: x(dtype) if callable(x) else x for key, x in self.attrs.items()}
-        return Sample(operands, attrs, self.fixed, self.orders)
+        return Sample(operands, attrs, self.fixed, self.orders, self.symmetric, self.lower)
 
     def differentiable(self) -> list[int]:
         """The places of the operands that get gradients."""
@@ -63,10 +67,16 @@ TABLE: dict[str, list[Sample]] = {}
 
 
 def add_sample(
-    name: str, *operands: Any, fixed: tuple[int, ...] = (), orders: int = 2, **attrs: Any
+    name: str,
+    *operands: Any,
+    fixed: tuple[int, ...] = (),
+    orders: int = 2,
+    symmetric: tuple[int, ...] = (),
+    lower: tuple[int, ...] = (),
+    **attrs: Any,
 ) -> None:
     """Put a sample into the table."""
-    TABLE.setdefault(name, []).append(Sample(operands, attrs, fixed, orders))
+    TABLE.setdefault(name, []).append(Sample(operands, attrs, fixed, orders, symmetric, lower))
 
 
 def samples_of(primitive: Primitive, dtype: Any = FLOAT64) -> list[Sample]:
@@ -74,7 +84,10 @@ def samples_of(primitive: Primitive, dtype: Any = FLOAT64) -> list[Sample]:
     from . import (  # noqa: F401  (they fill the table)
         samples_of_attention,
         samples_of_composites,
+        samples_of_linear_algebra,
         samples_of_losses,
+        samples_of_resizing,
+        samples_of_special,
     )
 
     return [sample.in_dtype(np.dtype(dtype)) for sample in TABLE.get(primitive.name, [])]
