@@ -1,8 +1,9 @@
 """Every code block of README and docs runs, prints what the page says, and every link resolves.
 
 On a page, the ```python blocks run in order in one namespace. A block of `>>>` lines is a doctest;
-a ```text block right after a block is what that one must print. `<!-- not run: why -->` right above
-a block shows it only.
+a ```text block right after a block is what that one must print. In a ```console block each line
+`$ narae ...` is run, and the lines below it are what it must print, `...` standing for anything.
+`<!-- not run: why -->` right above a block shows it only.
 """
 
 from __future__ import annotations
@@ -13,16 +14,19 @@ import io
 import os
 import pathlib
 import re
+import shlex
 from dataclasses import dataclass
 
 import pytest
+
+from narae.cli import main
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 BLOCK = re.compile(
     r"(?P<hidden><!-- not run: .+? -->\n)?"
-    r"^```python\n(?P<code>.*?)^```$"
+    r"^```(?P<language>python|console)\n(?P<code>.*?)^```$"
     r"(?:\s*^```text\n(?P<printed>.*?)^```$)?",
     re.MULTILINE | re.DOTALL,
 )
@@ -34,6 +38,7 @@ FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 class Block:
     """One block of code: its text, the line it starts on, and what it must print, if told."""
 
+    language: str
     code: str
     line: int
     printed: str | None
@@ -41,7 +46,12 @@ class Block:
 
 def blocks(page: str) -> list[Block]:
     return [
-        Block(match["code"], page.count("\n", 0, match.start("code")) + 1, match["printed"])
+        Block(
+            match["language"],
+            match["code"],
+            page.count("\n", 0, match.start("code")) + 1,
+            match["printed"],
+        )
         for match in BLOCK.finditer(page)
         if match["hidden"] is None
     ]
@@ -50,7 +60,9 @@ def blocks(page: str) -> list[Block]:
 def run_page(page: str, name: str) -> None:
     names: dict[str, object] = {"__name__": "__main__"}
     for block in blocks(page):
-        if block.code.lstrip().startswith(">>>"):
+        if block.language == "console":
+            run_commands(block, name)
+        elif block.code.lstrip().startswith(">>>"):
             run_doctest(block, names, name)
         else:
             run_script(block, names, name)
@@ -65,6 +77,20 @@ def run_script(block: Block, names: dict[str, object], name: str) -> None:
         got, want = out.getvalue(), block.printed
         same = doctest.OutputChecker().check_output(want, got, FLAGS)
         assert same, f"{name}:{block.line} printed\n{got}\nand the page says\n{want}"
+
+
+def run_commands(block: Block, name: str) -> None:
+    for command, wanted in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block.code, re.MULTILINE):
+        program, *arguments = shlex.split(command)
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+            if program == "cat":
+                print(pathlib.Path(*arguments).read_text("utf-8"), end="")
+            else:
+                assert program == "narae", f"{name}:{block.line} runs {program}"
+                main(arguments)
+        same = doctest.OutputChecker().check_output(wanted, out.getvalue(), FLAGS)
+        assert same, f"{name}:{block.line} {command} printed\n{out.getvalue()}"
 
 
 def run_doctest(block: Block, names: dict[str, object], name: str) -> None:
@@ -94,6 +120,8 @@ def test_the_readme_has_code_that_runs():
 
 PLANTED = {
     "a wrong output": "```python\nprint(1)\n```\n\n```text\n2\n```\n",
+    "a wrong command": "```console\n$ narae trian\n```\n",
+    "a wrong answer": "```console\n$ narae recipes\nnone\n```\n",
     "an error": "```python\nraise AssertionError('x')\n```\n",
     "a wrong doctest": "```python\n>>> 1 + 1\n3\n```\n",
     "an error in the second block": "```python\nx = 1\n```\ntext\n```python\nassert x == 2\n```\n",
