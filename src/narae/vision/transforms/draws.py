@@ -83,7 +83,7 @@ def angle_range(value: Any, name: str, what: str, lengths: Sequence[int] = (2,))
         if value < 0:
             rule = f"If {name} is a single number, it must be positive."
             raise ConfigError(explain(what, f"{name} is {value}", rule))
-        return [-float(value), float(value)]
+        return [float(-value), float(value)]
     check_sequence(value, name, what, lengths)
     return [float(number) for number in value]
 

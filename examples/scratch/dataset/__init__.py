@@ -1,0 +1,1 @@
+"""Data for programs that are written from scratch."""
