@@ -250,5 +250,6 @@ def _report_missing(search: _Search, wanted: Download, download: bool) -> NoRetu
     if not download:
         offline = "allow downloading, or " + offline
     given = f"{wanted.name} was not found. Looked at:{places}\n"
-    rule = f"{file_set.name} consists of {len(file_set.files)} files"
+    count = len(file_set.files)
+    rule = f"{file_set.name} consists of {count} file{'s' * (count != 1)}"
     raise MissingDataError(explain(file_set.name, given, rule, offline))

@@ -146,7 +146,7 @@ def read_cifar(
         found = _read_folder(wanted, train, folder)
         if found is not None:
             return found
-    archive = find_files(wanted.archive, root, download)["python"]
+    archive = _find_archive(wanted, root, download)
     folder = data_cache() / wanted.folder
     names = [*wanted.train, *wanted.test]
     unpack(archive, {f"{wanted.folder}/{name}": name for name in names}, folder)
@@ -155,6 +155,15 @@ def read_cifar(
         given = f"{folder} is empty"
         raise MissingDataError(explain(wanted.name, given, "it was unpacked just now"))
     return found
+
+
+def _find_archive(wanted: CifarSet, root: str | os.PathLike[str] | None, download: bool) -> Path:
+    try:
+        return find_files(wanted.archive, root, download)["python"]
+    except MissingDataError as error:
+        forms = " or ".join(wanted.folders[:2])
+        error.add_note(f"Unpacked files count as well, in a folder {forms} in one of these places.")
+        raise
 
 
 def _read_folder(wanted: CifarSet, train: bool, folder: Path) -> Pictures | None:
@@ -173,7 +182,7 @@ def _read_folder(wanted: CifarSet, train: bool, folder: Path) -> Pictures | None
         message = (
             f"{wanted.name}: {folder} holds a subset, {len(labels):,} of {items:,} {part} pictures"
         )
-        warnings.warn(message, UserWarning, stacklevel=6)
+        warnings.warn(message, UserWarning, stacklevel=4)
     return pictures, labels
 
 
