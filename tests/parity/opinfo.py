@@ -666,6 +666,8 @@ def _refusal(info, function, error_input):
         raise Unsupported("PyTorch accepts it")
     if isinstance(call.kwargs.get("out"), torch.Tensor) and "device" in told:
         raise Unsupported("another device")
+    if call.kwargs.get("layout", torch.strided) is not torch.strided:
+        raise Unsupported("another layout")  # which has no name in Narae
     allowed = (expected, error_input.error_type, RuntimeError)
     try:
         function(*call.our_args, **call.our_kwargs)

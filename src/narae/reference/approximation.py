@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 Array: TypeAlias = NDArray[Any]
 Doubles: TypeAlias = NDArray[np.float64]
 Formula: TypeAlias = Callable[[Doubles], Doubles]
+PairFormula: TypeAlias = Callable[[Doubles, Doubles], Doubles]
 
 # Elements worked off at once: few enough that the steps of a formula stay in the fast caches.
 PIECE = 8192
@@ -33,20 +34,47 @@ def elementwise(formula: Formula) -> Callable[[Array], Array]:
     return wrapped
 
 
+def pairwise(formula: PairFormula) -> Callable[[Any, Any], Array]:
+    """The same for two operands that broadcast; one of them may be a number."""
+
+    @wraps(formula)
+    def wrapped(x: Any, y: Any) -> Array:
+        dtype = getattr(x, "dtype", None) or y.dtype
+        wide, other = np.broadcast_arrays(x, y)
+        first, second = wide.reshape(-1), other.reshape(-1)
+        out = np.empty(first.shape, dtype)
+        with np.errstate(all="ignore"):
+            for start in range(0, first.size, PIECE):
+                part = slice(start, start + PIECE)
+                out[part] = formula(
+                    first[part].astype(np.float64, copy=False),
+                    second[part].astype(np.float64, copy=False),
+                )
+        return out.reshape(wide.shape)
+
+    return wrapped
+
+
 def piecewise(x: Doubles, *ranges: tuple[Any, Formula]) -> Doubles:
     """Evaluates the formula of the first range that holds an element; NaN where none does.
 
     >>> piecewise(np.array([-2.0, 3.0]), (np.array([True, False]), np.abs), (True, np.sqrt))
     array([2.        , 1.73205081])
     """
-    out = np.full(x.shape, np.nan)
-    left = np.ones(x.shape, bool)
+    return piecewise_of((x,), *ranges)
+
+
+def piecewise_of(operands: tuple[Doubles, ...], *ranges: tuple[Any, Any]) -> Doubles:
+    """The same for a function of several operands of one shape."""
+    shape = operands[0].shape
+    out = np.full(shape, np.nan)
+    left = np.ones(shape, bool)
     for inside, formula in ranges:
         here = np.flatnonzero(left & inside)  # positions are quicker to use than a mask
-        if here.size == x.size:
-            return formula(x)
+        if here.size == out.size:
+            return formula(*operands)  # type: ignore[no-any-return]
         if here.size:
-            out[here] = formula(x[here])
+            out[here] = formula(*(x[here] for x in operands))
             left[here] = False
     return out
 

@@ -28,6 +28,7 @@ __all__ = [
     "digamma",
     "erf",
     "erfc",
+    "erfcx",
     "erfinv",
     "i0",
     "i0e",
@@ -109,10 +110,15 @@ def _erfc_tail(x: Doubles, scale: float = 1.0) -> Doubles:
     square of the upper half of x's bits, which is exact, and a small rest.
     """
     z = x * np.sqrt(scale)
-    upper = (x.view(np.int64) & np.int64(-(2**32))).view(np.float64)
+    upper = _upper_half(x)
     rest = (upper - x) * (upper + x) * scale + _log_tail(z)
     tail: Doubles = np.exp(-upper * upper * scale - 0.5625) * np.exp(rest) / z
     return tail
+
+
+def _upper_half(x: Doubles) -> Doubles:
+    """x without the lower half of its bits."""
+    return (x.view(np.int64) & np.int64(-(2**32))).view(np.float64)
 
 
 def _log_tail(x: Doubles) -> Doubles:
@@ -122,6 +128,27 @@ def _log_tail(x: Doubles) -> Doubles:
         (x < 1 / 0.35, lambda z: ratio(z, tables.ERFC_NEAR_P, tables.ERFC_NEAR_Q)),
         (True, lambda z: ratio(z, tables.ERFC_FAR_P, tables.ERFC_FAR_Q)),
     )
+
+
+@elementwise
+def erfcx(x: Doubles) -> Doubles:
+    """exp(x^2) erfc(x), which neither overflows nor vanishes above zero.
+
+    >>> erfcx(np.array([0.0, 3.0, 1000.0]))
+    array([1.00000000e+00, 1.79001151e-01, 5.64189301e-04])
+    """
+    return piecewise(
+        x,
+        (x < -27, lambda x: np.full(x.shape, np.inf)),
+        (x < 1.25, _erfcx_near),
+        (x >= 1.25, lambda x: np.exp(_log_tail(x) - 0.5625) / x),
+    )
+
+
+def _erfcx_near(x: Doubles) -> Doubles:
+    """The product; the square is split, as a rounding error in it would be multiplied."""
+    upper = _upper_half(x)
+    return np.exp(upper * upper) * np.exp((x - upper) * (x + upper)) * erfc(x)
 
 
 @elementwise

@@ -8,7 +8,6 @@ from narae import primitives as p
 from narae.base.dtypes import FLOAT64, category, is_floating, result_type
 from narae.base.errors import DTypeError, ShapeError, explain
 
-from .creation import constant
 from .eager import apply, as_operand, binary, converted, no_number
 from .methods import in_place
 from .operands import (
@@ -442,15 +441,6 @@ def ldexp(input: Tensor, other: Tensor) -> Tensor:
     return _mul(input, _pow(2.0, as_float(other)))
 
 
-def gcd(input: Tensor, other: Tensor) -> Tensor:
-    """The greatest common divisor of integers."""
-    require_tensors("gcd", input, other, False, False)
-    first, second = common("gcd", input, other)
-    if _is_floating(first):
-        raise refuse_dtype("gcd", first, "it needs integers")
-    return constant(np.gcd(first._array, second._array))
-
-
 def is_same_size(input: Tensor, other: Tensor) -> bool:
     """Whether two shapes are equal."""
     return input.shape == other.shape
@@ -502,7 +492,7 @@ OPERATORS = {
 
 __all__ = [
     "add", "addcdiv", "addcmul", "arctan2", "atan2", "clamp", "clamp_max", "clamp_min", "clip",
-    "copysign", "div", "divide", "float_power", "floor_divide", "fmax", "fmin", "fmod", "gcd",
+    "copysign", "div", "divide", "float_power", "floor_divide", "fmax", "fmin", "fmod",
     "hypot", "ldexp", "lerp", "logaddexp", "logaddexp2", "masked_fill", "maximum", "minimum",
     "mul", "multiply", "nan_to_num", "pow", "remainder", "rsub", "square", "sub", "subtract",
     "true_divide", "where", "xlogy",
@@ -510,7 +500,7 @@ __all__ = [
 METHODS = [*(name for name in __all__ if name not in ("rsub", "where")), "is_same_size"]
 IN_PLACE = [
     "add", "addcdiv", "addcmul", "arctan2", "atan2", "clamp", "clamp_max", "clamp_min", "clip",
-    "copysign", "div", "divide", "float_power", "floor_divide", "fmod", "gcd", "hypot", "ldexp",
+    "copysign", "div", "divide", "float_power", "floor_divide", "fmod", "hypot", "ldexp",
     "lerp",
     "masked_fill", "mul", "multiply", "nan_to_num", "pow", "remainder", "square", "sub",
     "subtract", "true_divide", "xlogy",
