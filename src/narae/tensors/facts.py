@@ -6,6 +6,7 @@ from typing import Any
 from narae.base.errors import NotSupportedError, explain
 
 from .arithmetic import is_same_size
+from .devices import check_device
 from .layout import strides_of
 from .operands import require_tensor
 from .settings import strided
@@ -103,7 +104,24 @@ _ELSEWHERE = (
     "is_ipu", "is_meta", "is_mkldnn", "is_mps", "is_mtia", "is_nested", "is_quantized",
     "is_sparse", "is_sparse_csr", "is_vulkan", "is_xla", "is_xpu",
 )  # fmt: skip
+
+
+def _array_namespace(self: Tensor, *, api_version: str | None = None) -> Any:
+    """The functions of the array API standard: those of `narae.array_api`."""
+    from .array_api import namespace
+
+    return namespace(api_version)
+
+
+def _to_device(self: Tensor, device: Any, /, *, stream: Any = None) -> Tensor:
+    """The tensor itself, which is on the CPU; refuses devices that are not there."""
+    check_device(device)
+    return self
+
+
 OPERATORS: dict[str, Any] = {
+    "__array_namespace__": _array_namespace,
+    "to_device": _to_device,
     **{name: _always(False, "Always False: such tensors are out of scope.") for name in _ELSEWHERE},
     **{name: _no_sparse(name) for name in ("to_sparse", "to_sparse_coo", "to_sparse_csr")},
     "layout": _always(strided, "How it is stored: dense, with strides."),
