@@ -252,10 +252,10 @@ def _pixel_middles(rows: int, columns: int, dtype: Any) -> tuple[Array, Array]:
 def _affine_positions(matrix: Sequence[float], img: Tensor, rows: int, columns: int) -> Array:
     """Where each pixel of the result looks, from -1 to 1 over the picture: (rows, columns, 2)."""
     dtype = float_dtype(img)
-    a, b, c, d, e, f = np.asarray(matrix, dtype)
     x, y = _pixel_middles(rows, columns, dtype)
-    half = np.array([img.shape[-1] / 2, img.shape[-2] / 2], dtype)
-    return np.stack([a * x + b * y + c, d * x + e * y + f], axis=-1) / half
+    half = np.array([[img.shape[-1] / 2], [img.shape[-2] / 2]], dtype)
+    scaled = np.asarray(matrix, dtype).reshape(2, 3) / half
+    return np.stack([x, y, np.ones_like(x)], axis=-1) @ scaled.T  # (rows, columns, 3) @ (3, 2)
 
 
 def _perspective_positions(numbers: Sequence[float], img: Tensor) -> Array:
