@@ -1,0 +1,67 @@
+"""Fashion-MNIST, pieces of clothing of 28 x 28 pixels: a convolutional network with batch norm."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import narae.nn as nn
+import narae.nn.functional as F
+from narae.optim import AdamW, Optimizer
+from narae.optim.lr_scheduler import LRScheduler, OneCycleLR
+from narae.tensors import Tensor
+from narae.train import Data, Settings
+from narae.vision.datasets import FashionMNIST
+from narae.vision.transforms import Compose, Normalize, ToTensor
+
+SETTINGS = Settings(epochs=5, lr=3e-3, batch_size=128, seed=0)
+
+
+def data(data_dir: Path | None) -> Data:
+    """60,000 pictures to learn from and 10,000 to test on; found, or downloaded once."""
+    # The mean and standard deviation of all training pixels.
+    transform = Compose([ToTensor(), Normalize((0.2860,), (0.3530,))])
+    train = FashionMNIST(data_dir, train=True, transform=transform, download=True)
+    test = FashionMNIST(data_dir, train=False, transform=transform, download=True)
+    return Data(train, test, FashionMNIST.classes)
+
+
+def block(channels_in: int, channels_out: int) -> list[nn.Module]:
+    """Convolution, normalization, ReLU and pooling, which halves height and width."""
+    return [
+        nn.Conv2d(channels_in, channels_out, kernel_size=3, padding=1, bias=False),
+        nn.BatchNorm2d(channels_out),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+    ]
+
+
+def model() -> nn.Module:
+    """Two blocks of convolution, and two linear layers."""
+    return nn.Sequential(  # (batch, 1, 28, 28)
+        *block(1, 16),  # (batch, 16, 14, 14)
+        *block(16, 32),  # (batch, 32, 7, 7)
+        nn.Flatten(),  # (batch, 1568)
+        nn.Linear(7 * 7 * 32, 128),  # (batch, 128)
+        nn.ReLU(),
+        nn.Dropout(0.25),
+        nn.Linear(128, 10),  # (batch, 10)
+    )
+
+
+def loss(out: Tensor, target: Tensor) -> Tensor:
+    """Cross-entropy of the scores."""
+    return F.cross_entropy(out, target)
+
+
+def optimizer(model: nn.Module, lr: float) -> Optimizer:
+    """Adam with weight decay."""
+    return AdamW(model.parameters(), lr=lr, weight_decay=1e-2)
+
+
+def schedule(optimizer: Optimizer, steps: int) -> LRScheduler:
+    """Up to the learning rate and down to almost zero."""
+    return OneCycleLR(optimizer, max_lr=optimizer.param_groups[0]["lr"], total_steps=steps)
+
+
+def metrics(out: Tensor, target: Tensor) -> Mapping[str, Tensor]:
+    """The share of right answers."""
+    return {"accuracy": (out.argmax(dim=1) == target).float().mean()}
