@@ -57,7 +57,11 @@ def costs(text: str) -> list[str]:
 
 
 def test_every_program_is_tested():
-    assert {path.stem for path in NOTES.glob("*.py")} == {*SMALL, "mnist_cnn"}
+    assert {path.stem for path in NOTES.glob("*.py")} == {
+        *SMALL,
+        "batch_size_throughput",
+        "mnist_cnn",
+    }
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -138,6 +142,21 @@ def test_stale_optimizer(tmp_path):
     assert len(set(costs(done.stdout))) == 1
     assert done.stderr.count("StaleOptimizerWarning") == 1
     assert "program.py:" in done.stderr
+
+
+def test_g8_throughput_grows_with_the_batch_whether_or_not_it_is_a_power_of_two(tmp_path):
+    """G8: experiment: throughput vs batch size incl. non-powers."""
+    pytest.importorskip("matplotlib")
+    source = source_of("batch_size_throughput")
+    done = run(source, tmp_path, "--seconds", "0.05", "--picture", "throughput.png")
+    assert done.returncode == 0, done.stderr
+    lines = re.findall(r"^ *(\d+) +([\d,]+)(  power of two)?$", done.stdout, re.MULTILINE)
+    rates = {int(size): float(rate.replace(",", "")) for size, rate, _ in lines}
+    assert {int(size) for size, _, power in lines if power} == {2**n for n in range(10)}
+    assert {31, 33, 100, 255, 257} <= rates.keys()
+    assert rates[256] > 4 * rates[1]
+    assert rates[257] > 4 * rates[1]
+    assert (tmp_path / "throughput.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_convolution_shapes(tmp_path):

@@ -139,6 +139,11 @@ class CustomOperation:
         """The name of the node, such as "DoubleBackward"."""
         return self.function.__name__ + "Backward"
 
+    @property
+    def formula(self) -> str:
+        """What the user's class says of itself."""
+        return self.function.__doc__ or ""
+
     def backward(
         self, grads: Sequence[Any], saved: Sequence[Any], node: Any, values: Any
     ) -> Sequence[Any]:

@@ -35,6 +35,15 @@ def _next_function(parent: Any) -> tuple[Any, int]:
     return AccumulateGrad(parent), 0
 
 
+def _rule_of(operation: Any) -> Any:
+    """The function that makes an operation's gradients; the first if each operand has its own."""
+    if getattr(operation, "by_decomposition", False):
+        return operation.decompose
+    rules = [*(getattr(operation, "grads", None) or ()), getattr(operation, "joint_grad", None)]
+    rule = next((rule for rule in rules if rule is not None), None)
+    return operation.function.backward if rule is None else rule
+
+
 class TapeNode:
     """What one operation left for its backward rules.
 
@@ -83,6 +92,18 @@ class TapeNode:
     def name(self) -> "NodeName":
         """PyTorch's name of the node, such as "MulBackward0"."""
         return NodeName(self.operation.grad_name)
+
+    @property
+    def formula(self) -> str:
+        """What the operation computes, in one line."""
+        return str(self.operation.formula)
+
+    @property
+    def source(self) -> str:
+        """Where its backward rule stands: "file.py:12", to open and read."""
+        rule = _rule_of(self.operation)
+        code = rule.__code__
+        return f"{code.co_filename}:{code.co_firstlineno}"
 
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
