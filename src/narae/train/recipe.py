@@ -139,7 +139,7 @@ def recipe_names() -> dict[str, str]:
     """The recipes that come along: their names and first lines, without running them.
 
     >>> list(recipe_names())
-    ['digits-cnn', 'linear-regression', 'mnist-cnn']
+    ['cifar-cnn', 'digits-cnn', 'fashion-cnn', 'linear-regression', 'mnist-cnn', 'mnist-mlp']
     """
     files = sorted(_BUILT_IN.glob("[!_]*.py"))
     return {file.stem.replace("_", "-"): _first_line(file.read_text("utf-8")) for file in files}
