@@ -210,6 +210,8 @@ class Module:
             registry = own.get(kind)
             if registry is not None and name in registry:
                 return registry[name]
+        if name in own.get("_derived", ()):
+            return own["_derived"][name](self)  # see utils/derived.py
         hint = "" if "_modules" in own else ". Fix: call super().__init__() first"
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'{hint}")
 

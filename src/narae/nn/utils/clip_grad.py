@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from narae.base.errors import GraphError, ShapeError
+from narae.base.notices import warn_user
 from narae.tensors import Tensor, cat, no_grad, stack
 from narae.tensors.creation import tensor
 
@@ -74,6 +75,22 @@ def clip_grad_norm_(
     return total
 
 
+def clip_grad_norm(
+    parameters: Any,
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: Any = None,
+) -> Tensor:
+    """The older name of `clip_grad_norm_`."""
+    warn_user(
+        "`narae.nn.utils.clip_grad_norm` is now deprecated in favor of "
+        "`narae.nn.utils.clip_grad_norm_`.",
+        FutureWarning,
+    )
+    return clip_grad_norm_(parameters, max_norm, norm_type, error_if_nonfinite, foreach)
+
+
 def clip_grad_value_(parameters: Any, clip_value: float, foreach: Any = None) -> None:
     """Limit every element of the gradients to ±clip_value, in place."""
     with no_grad():
@@ -108,6 +125,7 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
 
 
 __all__ = [
+    "clip_grad_norm",
     "clip_grad_norm_",
     "clip_grad_value_",
     "clip_grads_with_norm_",
