@@ -44,8 +44,8 @@ FLOORS: dict[str, int] = {
 # "" is narae/__init__.py itself.
 FACADES = frozenset(
     {
-        "", "__main__", "array_api", "einops", "errors", "fft", "linalg", "masked", "ops", "signal",
-        "special", "testing", "utils",
+        "", "__main__", "array_api", "einops", "errors", "fft", "func", "linalg", "masked", "ops",
+        "signal", "special", "testing", "utils",
     }  # fmt: skip
 )
 

@@ -39,7 +39,7 @@ def fuse_conv_bn_eval(conv: AnyModule, bn: Module, transpose: bool = False) -> A
         norm.bias,
         transpose,
     )
-    return fused  # type: ignore[no-any-return]
+    return fused
 
 
 def fuse_conv_bn_weights(
@@ -96,7 +96,7 @@ def fuse_linear_bn_eval(linear: AnyModule, bn: Module) -> AnyModule:
         norm.weight,
         norm.bias,
     )
-    return fused  # type: ignore[no-any-return]
+    return fused
 
 
 def fuse_linear_bn_weights(

@@ -211,7 +211,7 @@ def _refuse_pickling(self: Any) -> Any:
 def _deepcopy(self: Any, memo: dict[int, Any]) -> Any:
     """A copy whose class is its own, since properties stand in the class."""
     cls = type(self)
-    replica = object.__new__(type(cls.__name__, cls.__bases__, dict(cls.__dict__)))
+    replica: Any = object.__new__(type(cls.__name__, cls.__bases__, dict(cls.__dict__)))
     memo[id(self)] = replica
     replica.__dict__.update(copy.deepcopy(self.__dict__, memo))
     return replica
@@ -269,7 +269,7 @@ def register_parametrization(
             _inject_class(module)
             module.parametrizations = ModuleDict()
         _inject_property(module, tensor_name)
-        module.parametrizations[tensor_name] = found  # type: ignore[operator]
+        module.parametrizations[tensor_name] = found
     else:
         raise ValueError(
             f"Module '{module}' does not have a parameter, a buffer, or a parametrized element "

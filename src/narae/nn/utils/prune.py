@@ -111,7 +111,7 @@ def _overwritten(parameter: Any, value: Any) -> Parameter:
 
     with no_grad():
         parameter.copy_(value)
-    return parameter  # type: ignore[no-any-return]
+    return parameter
 
 
 def _check_scores(scores: Any, t: Any, name: str) -> None:

@@ -58,7 +58,7 @@ class SpectralNorm:
         self.n_power_iterations = n_power_iterations
 
     def _parts(self, module: Any) -> tuple[Any, Any, Any]:
-        return tuple(getattr(module, self.name + end) for end in ("_orig", "_u", "_v"))  # type: ignore[return-value]
+        return tuple(getattr(module, self.name + end) for end in ("_orig", "_u", "_v"))
 
     def iterate(self, module: Any) -> None:
         """v = Wᵀ u / |Wᵀ u|, u = W v / |W v|, in place."""

@@ -1,12 +1,12 @@
 """Calling a module with other parameters than its own."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from narae.base.errors import GraphError
 from narae.base.notices import warn_user
-from narae.tensors import Tensor
+from narae.tensors import Tensor, stack
 
 from ..module import Module
 
@@ -44,6 +44,78 @@ def call_with(
     args = () if args is None else args if isinstance(args, tuple) else (args,)
     with _replaced(module, given, parameters_and_buffers):
         return module(*args, **(kwargs or {}))
+
+
+def functional_call_of_dicts(
+    module: Module,
+    parameter_and_buffer_dicts: Any,
+    args: Any = None,
+    kwargs: dict[str, Any] | None = None,
+    *,
+    tie_weights: bool = True,
+    strict: bool = False,
+) -> Any:
+    """`narae.func.functional_call`: as `call_with`, whose tensors may come in several dicts."""
+    given = parameter_and_buffer_dicts
+    if not isinstance(given, dict):
+        given = _joined(given)
+    return call_with(module, given, args, kwargs, tie_weights=tie_weights, strict=strict)
+
+
+def _joined(dicts: Any) -> dict[str, Any]:
+    if not isinstance(dicts, Sequence) or not all(isinstance(part, dict) for part in dicts):
+        raise ValueError(
+            "Expected parameter_and_buffer_dicts to be a dict, or a list/tuple of dicts, but got "
+            f"{type(dicts)}"
+        )
+    names = [name for part in dicts for name in part]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ValueError(
+            f"{repeated} appeared in multiple dictionaries; behavior of functional call is ambiguous"
+        )
+    return {name: x for part in dicts for name, x in part.items()}
+
+
+def stack_module_state(models: Sequence[Module]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Parameters and buffers of several equal models, each stacked along a new first dimension.
+
+    Args:
+        models: of one class, all in training or all in evaluation mode
+
+    Returns:
+        Parameters by name, which are leaves of their own, and buffers by name.
+
+    >>> import narae
+    >>> models = [narae.nn.Linear(3, 2) for _ in range(4)]
+    >>> params, buffers = stack_module_state(models)
+    >>> {name: tuple(x.shape) for name, x in params.items()}
+    {'weight': (4, 2, 3), 'bias': (4, 2)}
+    """
+    models = list(models)
+    problem = ""
+    if not models:
+        problem = "Expected at least one model, got 0."
+    elif len({model.training for model in models}) > 1:
+        problem = "Expected all models to have the same training/eval mode."
+    elif len({type(model) for model in models}) > 1:
+        problem = "Expected all models to be of the same class."
+    if problem:
+        raise GraphError(f"stack_module_state: {problem}")
+    params = [dict(model.named_parameters()) for model in models]
+    buffers = [dict(model.named_buffers()) for model in models]
+    return _stacked(params), _stacked(buffers)
+
+
+def _stacked(states: list[dict[str, Any]]) -> dict[str, Any]:
+    found = {}
+    for name in states[0]:
+        tensors = [state[name] for state in states]
+        wanting = {x.requires_grad for x in tensors}
+        if len(wanting) > 1:
+            raise GraphError(f"Expected {name} from each model to have the same .requires_grad")
+        found[name] = stack([x.detach() for x in tensors]).requires_grad_(wanting == {True})
+    return found
 
 
 def functional_call(
