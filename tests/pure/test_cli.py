@@ -39,9 +39,12 @@ def test_python_m_narae():
     )
     assert done.returncode == 0
     assert [line.split()[0] for line in done.stdout.splitlines()] == [
+        "cifar-cnn",
         "digits-cnn",
+        "fashion-cnn",
         "linear-regression",
         "mnist-cnn",
+        "mnist-mlp",
     ]
     bad = subprocess.run(
         [sys.executable, "-m", "narae", "trian"], capture_output=True, text=True, check=False
@@ -64,7 +67,7 @@ def test_recipes_are_listed_with_their_first_line(capsys):
         (["train", "--batchsize=3"], "did you mean --batch-size?"),
         (["train", "digits-cn"], "there is no recipe 'digits-cn'"),
         (["train", "digits-cn"], "did you mean digits-cnn?"),
-        (["train", "zzz"], "one of digits-cnn, linear-regression, mnist-cnn"),
+        (["train", "zzz"], "one of cifar-cnn, digits-cnn, fashion-cnn"),
         (["train", "digits-cnn", "more"], "'more' is one word too many"),
         (["train", "--epochs", "many"], "argument --epochs: 'many' is not a whole number"),
         (["train", "--epochs", "0"], "0 is not at least 1"),
