@@ -30,6 +30,7 @@ _PACKAGES = (
     "data",
     "errors",
     "io",
+    "func",
     "ir",
     "nn",
     "optim",

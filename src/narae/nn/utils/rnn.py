@@ -62,8 +62,34 @@ class PackedSequence(_Fields):
     def half(self) -> "PackedSequence":
         return self.to(_dtypes().float16)
 
+    def long(self) -> "PackedSequence":
+        return self.to(_dtypes().int64)
+
+    def int(self) -> "PackedSequence":
+        return self.to(_dtypes().int32)
+
+    def short(self) -> "PackedSequence":
+        return self.to(_dtypes().int16)
+
+    def char(self) -> "PackedSequence":
+        return self.to(_dtypes().int8)
+
+    def byte(self) -> "PackedSequence":
+        return self.to(_dtypes().uint8)
+
     def cpu(self) -> "PackedSequence":
         return self
+
+    def cuda(self, *args: Any, **kwargs: Any) -> "PackedSequence":
+        """Move to a CUDA device."""
+        return PackedSequence(self.data.cuda(*args, **kwargs), *self[1:])
+
+    def pin_memory(self) -> "PackedSequence":
+        """Itself: memory of the CPU has one kind."""
+        return self
+
+    def is_pinned(self) -> bool:
+        return False
 
     @property
     def is_cuda(self) -> bool:
