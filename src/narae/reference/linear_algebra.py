@@ -5,6 +5,7 @@ triangular systems, LU and LDL are written out in the other files `linear_algebr
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 
@@ -27,10 +28,11 @@ def in_double(function: Callable[..., Any]) -> Callable[..., Any]:
     def run(*operands: Array, **attrs: Any) -> Any:
         floats = [x.dtype for x in operands if x.dtype.kind == "f"]
         wide = [x.astype(np.float64, copy=False) if x.dtype.kind == "f" else x for x in operands]
-        result = function(*wide, **attrs)
-        if isinstance(result, tuple):
-            return tuple(_rounded(item, floats[0]) for item in result)
-        return _rounded(result, floats[0])
+        with np.errstate(all="ignore"):  # infinities and NaN are results like others
+            result = function(*wide, **attrs)
+            if isinstance(result, tuple):
+                return tuple(_rounded(item, floats[0]) for item in result)
+            return _rounded(result, floats[0])
 
     return run
 
@@ -42,18 +44,34 @@ def _rounded(result: Any, dtype: Any) -> Array:
 
 # --- what is refused ------------------------------------------------------------------------
 
-SINGULAR = ("singular: pivot {} is zero", "the matrix must be invertible")
-NOT_POSITIVE = (
-    "not positive-definite: the leading minor of order {} is not positive",
-    "the matrix must be symmetric and positive-definite",
+
+@dataclass(frozen=True)
+class Problem:
+    """What can be wrong with a matrix: what is found at a place, the rule, the fix."""
+
+    found: str
+    rule: str
+    fix: str
+
+
+SINGULAR = Problem(
+    "singular: pivot {} is zero",
+    "only invertible matrices have an inverse or a unique solution",
+    "add a small multiple of the identity, or use narae.linalg.lstsq or pinv",
 )
-_FIXES = {
-    SINGULAR: "add a small multiple of the identity, or use narae.linalg.lstsq or pinv",
-    NOT_POSITIVE: "add a small multiple of the identity, or use narae.linalg.ldl_factor",
-}
+NO_PIVOT = Problem(
+    "singular: pivot {} is zero",
+    "solving with these factors would divide by it",
+    "use the form that ends in _ex, or narae.linalg.lu, where the factors alone are wanted",
+)
+NOT_POSITIVE = Problem(
+    "not positive-definite: the leading minor of order {} is not positive",
+    "only symmetric positive-definite matrices have a Cholesky factor",
+    "add a small multiple of the identity, or use narae.linalg.ldl_factor",
+)
 
 
-def refuse(what: str, x: Array, info: Array, problem: tuple[str, str]) -> None:
+def refuse(what: str, x: Array, info: Array, problem: Problem) -> None:
     """Raise for the first matrix of a batch whose `info` is not 0; not at all without a name.
 
     Raises:
@@ -63,34 +81,47 @@ def refuse(what: str, x: Array, info: Array, problem: tuple[str, str]) -> None:
     if not what or not failed.size:
         return
     first = np.unravel_index(int(failed[0]), info.shape)
-    words, rule = problem[0].format(int(info[first])), problem[1]
-    raise LinAlgError(explain(what, f"{_which(x, first)} is {words}", rule, _FIXES[problem]))
+    given = f"{_which(x, first)} is {problem.found.format(int(info[first]))}"
+    raise LinAlgError(explain(what, given, problem.rule, problem.fix))
 
 
 def _which(x: Array, place: Any) -> str:
     """How a message names one matrix of a batch."""
-    size = f"({x.shape[-2]}, {x.shape[-1]})"
     if not len(place):
-        return f"the input matrix {size}"
+        return f"the input matrix {x.shape}"
     index = ", ".join(str(int(number)) for number in place)
-    return f"(Batch element {index}) of a {x.shape} input, a matrix {size},"
+    return f"A is {x.shape} and its matrix (Batch element {index})"
+
+
+def _check_finite(what: str, x: Array) -> None:
+    """Refuse NaN, which some iterations of LAPACK's never notice."""
+    broken = ~np.isfinite(x).all(axis=(-2, -1))
+    places = np.flatnonzero(broken)
+    if places.size:
+        which = _which(x, np.unravel_index(int(places[0]), broken.shape))
+        raise LinAlgError(
+            explain(
+                what,
+                f"{which} contains NaN or infinity",
+                "The algorithm failed to converge",
+                "look for where isfinite() is False",
+            )
+        )
 
 
 def _converging(what: str, x: Array, function: Callable[[], Any]) -> Any:
-    """Call an iteration of LAPACK's; a failure names the first matrix that is not finite."""
+    """Call an iteration of LAPACK's, which needs finite numbers."""
+    _check_finite(what, x)
     try:
         return function()
     except np.linalg.LinAlgError as error:
-        broken = ~np.isfinite(x).all(axis=(-2, -1))
-        places = np.flatnonzero(broken)
-        if places.size:
-            which = _which(x, np.unravel_index(int(places[0]), broken.shape))
-            given = f"{which} contains NaN or infinity"
-        else:
-            given = f"the input {x.shape} is ill-conditioned or has too many repeated values"
         raise LinAlgError(
             explain(
-                what, given, "The algorithm failed to converge", "look at isfinite of the input"
+                what,
+                f"the input is {x.shape}",
+                "The algorithm failed to converge: it is ill-conditioned or has too many repeated "
+                "values",
+                "scale it, or add small random numbers",
             )
         ) from error
 
@@ -172,7 +203,7 @@ def qr(x: Array, *, mode: str) -> tuple[Array, Array]:
 def lu(x: Array, *, check: str) -> tuple[Array, Array, Array]:
     """Gaussian elimination with partial pivoting."""
     factors, pivots, info = lu_factors(x)
-    refuse(check, x, info, SINGULAR)
+    refuse(check, x, info, NO_PIVOT)
     return factors, pivots, info
 
 
@@ -180,7 +211,7 @@ def lu(x: Array, *, check: str) -> tuple[Array, Array, Array]:
 def ldl(x: Array, *, check: str) -> tuple[Array, Array, Array]:
     """Symmetric elimination with pivots of one or two rows."""
     factors, pivots, info = ldl_factors(x)
-    refuse(check, x, info, SINGULAR)
+    refuse(check, x, info, NO_PIVOT)
     return factors, pivots, info
 
 

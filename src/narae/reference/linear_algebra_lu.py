@@ -7,7 +7,7 @@ from narae.ir.executor import Array
 from .linear_algebra_triangular import solve_lower
 
 # Panels up to this width are eliminated column by column.
-NARROW = 8
+NARROW = 16
 
 
 def lu_factors(x: Array) -> tuple[Array, Array, Array]:

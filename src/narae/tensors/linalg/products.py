@@ -1,6 +1,7 @@
 """Products and powers of matrices, and small things that NumPy's and PyTorch's linalg share."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,9 @@ def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
     row, column = len(shape_of(first)) == 1, len(shape_of(last)) == 1
     left = unsqueeze(first, 0) if row else first
     right = unsqueeze(last, 1) if column else last
-    out = chain_matmul(left, *middle, right)
+    chain = (left, *middle, right)
+    _check_chain(what, chain)
+    out = chain_matmul(*chain)
     sizes = shape_of(out)
     return reshape(out, (() if row else sizes[:1]) + (() if column else sizes[1:]))
 
@@ -64,6 +67,21 @@ def _check_ranks(what: str, tensors: Sequence[Tensor]) -> None:
                     what,
                     f"tensor {place} is {shape_text(x)}",
                     f"tensor {place} must be 2D" + (" or 1D" if ends else ""),
+                )
+            )
+
+
+def _check_chain(what: str, chain: Sequence[Tensor]) -> None:
+    shapes = [shape_of(x) for x in chain]
+    for place, (shape, other) in enumerate(pairwise(shapes)):
+        if shape[1] != other[0]:
+            raise ShapeError(
+                explain(
+                    what,
+                    f"the matrices are {', '.join(map(str, shapes))}",
+                    f"tensors {place} and {place + 1} with shapes {shape} and {other} cannot be "
+                    "multiplied",
+                    "transpose one of them with .T",
                 )
             )
 
@@ -140,7 +158,7 @@ def cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
 
 
 @takes_out
-def vander(x: Tensor, N: int | None = None) -> Tensor:
+def vander(x: Tensor, *, N: int | None = None) -> Tensor:
     """Powers 0 to N - 1 of each element, in a new last dimension.
 
     Args:
@@ -148,7 +166,7 @@ def vander(x: Tensor, N: int | None = None) -> Tensor:
         N: how many powers; by default n.
 
     >>> import narae
-    >>> narae.linalg.vander(narae.tensor([2, 3]), 4)
+    >>> narae.linalg.vander(narae.tensor([2, 3]), N=4)
     tensor([[ 1,  2,  4,  8],
             [ 1,  3,  9, 27]])
     """

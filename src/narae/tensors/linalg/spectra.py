@@ -130,7 +130,7 @@ def det(A: Tensor) -> Tensor:
 
     >>> import narae
     >>> narae.linalg.det(narae.tensor([[1.0, 2.0], [3.0, 4.0]]))
-    tensor(-2.0000)
+    tensor(-2.)
     """
     return apply(p.det, square("linalg.det", A))  # type: ignore[no-any-return]
 
@@ -207,8 +207,9 @@ def cond(A: Tensor, p: Any = None) -> Tensor:
     if shape_of(A)[-1] == 0:
         return constant(np.zeros(shape_of(A)[:-2], A._value.dtype))
     inverse, info = inv_ex(A)
-    ill = (info != 0).unsqueeze(-1).unsqueeze(-1)
-    return matrix_norm(A, p) * matrix_norm(inverse.masked_fill(ill, math.inf), p)  # type: ignore[no-any-return]
+    ill = info != 0
+    usable = inverse.masked_fill(ill.unsqueeze(-1).unsqueeze(-1), 0.0)
+    return (matrix_norm(A, p) * matrix_norm(usable, p)).masked_fill(ill, math.inf)  # type: ignore[no-any-return]
 
 
 __all__ = [
