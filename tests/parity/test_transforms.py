@@ -455,3 +455,41 @@ def test_what_torchvision_refuses_is_refused(name, arguments, options, theirs):
         getattr(theirs, name)(*arguments, **options)
     with pytest.raises(caught.type):
         getattr(ours, name)(*arguments, **options)
+
+
+# --- against PyTorch itself, where torchvision is not installed ------------------------------
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic", "nearest", "nearest-exact"])
+@pytest.mark.parametrize("antialias", [True, False])
+@pytest.mark.parametrize("size", [(7, 9), (40, 33)])
+def test_resized_tensors_are_interpolated_by_pytorch(mode, antialias, size):
+    values = np.random.default_rng(1).random((2, 3, 20, 23))
+    smooth = mode.startswith("bi")
+    want = torch.nn.functional.interpolate(
+        torch.tensor(values),
+        size=size,
+        mode=mode,
+        align_corners=False if smooth else None,
+        antialias=antialias and smooth,
+    )
+    got = of.resize(narae.tensor(values), size, ours.InterpolationMode(mode), antialias=antialias)
+    np.testing.assert_allclose(np.asarray(got), want.numpy(), rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "nearest"])
+def test_warped_tensors_are_sampled_by_pytorch(mode):
+    values = np.random.default_rng(1).random((2, 3, 20, 24))
+    turn, scale = np.deg2rad(30.0), 0.8
+    # From -1 to 1 over the picture: the inverse of a clockwise turn and a scale, in pixels.
+    sides = np.array([24.0, 20.0])
+    inverse = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]]) / scale
+    inverse = inverse * sides[None, :] / sides[:, None]
+    moved = -inverse @ (np.array([2.0, -1.0]) / (sides / 2))
+    theta = torch.tensor(np.column_stack([inverse, moved])).expand(2, 2, 3)
+    grid = torch.nn.functional.affine_grid(theta, (2, 3, 20, 24), align_corners=False)
+    want = torch.nn.functional.grid_sample(
+        torch.tensor(values), grid, mode=mode, align_corners=False
+    )
+    got = of.affine(narae.tensor(values), 30.0, (2, -1), scale, 0.0, ours.InterpolationMode(mode))
+    np.testing.assert_allclose(np.asarray(got), want.numpy(), atol=1e-9)
