@@ -3,13 +3,14 @@
 Every function works in place, without recording gradients, and returns its tensor.
 """
 
+import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 from narae.base.errors import ShapeError
 from narae.base.notices import warn_user
-from narae.tensors import Tensor, empty_like, no_grad, ones_like, where
-from narae.tensors.creation import constant
+from narae.tensors import Tensor, creation, empty_like, no_grad, ones_like, where
 
 _LINEAR = (
     "linear",
@@ -59,7 +60,7 @@ def fans(tensor: Tensor) -> tuple[int, int]:
 _calculate_fan_in_and_fan_out = fans
 
 
-def _correct_fan(tensor: Tensor, mode: str) -> int:
+def _calculate_correct_fan(tensor: Tensor, mode: str) -> int:
     modes = ("fan_in", "fan_out")
     if mode.lower() not in modes:
         raise ValueError(f"Mode {mode} not supported, please use one of {list(modes)}")
@@ -152,7 +153,7 @@ def xavier_normal_(tensor: Any, gain: float = 1.0, generator: Any = None) -> Any
 
 
 def _kaiming_std(tensor: Any, a: float, mode: str, nonlinearity: str) -> float:
-    return calculate_gain(nonlinearity, a) / math.sqrt(_correct_fan(tensor, mode))
+    return calculate_gain(nonlinearity, a) / math.sqrt(_calculate_correct_fan(tensor, mode))
 
 
 def _is_empty(tensor: Any) -> bool:
@@ -211,7 +212,7 @@ def orthogonal_(tensor: Any, gain: float = 1, generator: Any = None) -> Any:
         q, r = np.linalg.qr(flat)
         q = q * np.sign(np.diag(r))  # makes Q uniform (Mezzadri 2007)
         q = np.ascontiguousarray(q.T if rows < columns else q)
-        return tensor.copy_(constant(q.reshape(tuple(tensor.shape)))).mul_(gain)
+        return tensor.copy_(creation.constant(q.reshape(tuple(tensor.shape)))).mul_(gain)
 
 
 def sparse_(tensor: Any, sparsity: float, std: float = 0.01, generator: Any = None) -> Any:
@@ -250,12 +251,10 @@ def zeros_(tensor: Any) -> Any:
 
 def eye_(tensor: Any) -> Any:
     """Ones on the diagonal of a matrix."""
-    from narae.tensors import eye
-
     if tensor.ndim != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
     with no_grad():
-        return tensor.copy_(eye(*tensor.shape))
+        return tensor.copy_(creation.eye(*tensor.shape))
 
 
 def dirac_(tensor: Any, groups: int = 1) -> Any:
@@ -280,23 +279,58 @@ def dirac_(tensor: Any, groups: int = 1) -> Any:
         for channel in range(min(per_group, shape[1])):
             weights[(group * per_group + channel, channel, *centre)] = 1
     with no_grad():
-        return tensor.copy_(constant(weights))
+        return tensor.copy_(creation.constant(weights))
 
+
+# --- names of old -----------------------------------------------------------------------------
+
+
+def _older(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same function under its older name, without the underscore; it warns."""
+    new = function.__name__
+    old = new[:-1]
+
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        warn_user(f"`nn.init.{old}` is now deprecated in favor of `nn.init.{new}`.", FutureWarning)
+        return function(*args, **kwargs)
+
+    run.__name__ = run.__qualname__ = old
+    run.__doc__ = f"The older name of `{new}`."
+    return run
+
+
+uniform, normal, constant = _older(uniform_), _older(normal_), _older(constant_)
+eye, dirac = _older(eye_), _older(dirac_)
+xavier_uniform, xavier_normal = _older(xavier_uniform_), _older(xavier_normal_)
+kaiming_uniform, kaiming_normal = _older(kaiming_uniform_), _older(kaiming_normal_)
+orthogonal, sparse = _older(orthogonal_), _older(sparse_)
 
 __all__ = [
     "calculate_gain",
+    "constant",
     "constant_",
+    "dirac",
     "dirac_",
+    "eye",
     "eye_",
+    "kaiming_normal",
     "kaiming_normal_",
+    "kaiming_uniform",
     "kaiming_uniform_",
+    "normal",
     "normal_",
     "ones_",
+    "orthogonal",
     "orthogonal_",
+    "sparse",
     "sparse_",
     "trunc_normal_",
+    "uniform",
     "uniform_",
+    "xavier_normal",
     "xavier_normal_",
+    "xavier_uniform",
     "xavier_uniform_",
     "zeros_",
 ]
