@@ -82,11 +82,19 @@ def _minus_infinity(x: Doubles) -> Doubles:
 
 
 def _near_j0(x: Doubles) -> Doubles:
-    return chebyshev(x * x / 32 - 1, tables.J0_NEAR)
+    return piecewise(
+        x,
+        (np.abs(x) < 1, lambda x: polynomial(-x * x / 4, I0_SERIES)),
+        (True, lambda x: chebyshev(x * x / 32 - 1, tables.J0_NEAR)),
+    )
 
 
 def _near_j1(x: Doubles) -> Doubles:
-    return x * chebyshev(x * x / 32 - 1, tables.J1_NEAR)
+    return piecewise(
+        x,
+        (np.abs(x) < 1, lambda x: x * polynomial(-x * x / 4, I1_SERIES)),
+        (True, lambda x: x * chebyshev(x * x / 32 - 1, tables.J1_NEAR)),
+    )
 
 
 def _near_y0(x: Doubles) -> Doubles:

@@ -40,14 +40,14 @@ def _lgamma_positive(x: Doubles) -> Doubles:
     return piecewise(
         x,
         (x < 2.0**-70, lambda x: -np.log(x)),
-        (x < 0.9, lambda x: _lgamma_next(x) - np.log(x)),
-        (x < 2, lambda x: _lgamma_next(x - 1)),
+        (x < 0.9, lambda x: lgamma_next(x) - np.log(x)),
+        (x < 2, lambda x: lgamma_next(x - 1)),
         (x < 8, _lgamma_middle),
         (True, _lgamma_large),
     )
 
 
-def _lgamma_next(y: Doubles) -> Doubles:
+def lgamma_next(y: Doubles) -> Doubles:
     """lgamma(1 + y) for y from -0.1 to 1, with y exact."""
     one = (tables.LGAMMA_ONE_P, tables.LGAMMA_ONE_Q)
     return piecewise(

@@ -21,11 +21,12 @@ from narae.reference import special_tables as tables
 from narae.reference.approximation import (
     Doubles,
     pairwise,
+    piecewise,
     piecewise_of,
     polynomial,
 )
 from narae.reference.special import erfc
-from narae.reference.special_gamma import lgamma
+from narae.reference.special_gamma import lgamma, lgamma_next
 
 TINY = float(np.finfo(np.float64).tiny)
 CLOSE = float(np.finfo(np.float64).eps) / 4
@@ -131,7 +132,8 @@ def _complement_near_zero(a: Doubles, x: Doubles) -> Doubles:
     for n in range(1, 22):  # x is at most 1.1
         power = power * -x / n
         total += power / (a + n)
-    exponent = a * np.log(x) - lgamma(a + 1)
+    lgamma_a1 = piecewise(a, (a <= 1, lgamma_next), (True, lambda a: lgamma(a + 1)))
+    exponent = a * np.log(x) - lgamma_a1
     return -np.expm1(exponent) - np.exp(exponent) * a * total
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from narae import primitives as p
 from narae.base.dtypes import is_floating
 from narae.base.errors import ShapeError, explain
+from narae.base.shapes import broadcast_shapes
 
 from .eager import apply, no_number, unary
 from .operands import as_float, common, deliver, refuse_dtype, require_tensor, require_tensors
@@ -43,6 +44,7 @@ def of_two(operation: Any, name: str, text: str, numbers: bool = True, **attrs: 
         pair = common(name, input, other, floating=True)
         dtype = next(x._value.dtype for x in pair if isinstance(x, Tensor))
         first, second = (no_number(x, dtype) for x in pair)
+        broadcast_shapes(first.shape, second.shape, what=name)
         return deliver(apply(operation, first, second, **attrs), out, name)
 
     function.__name__ = function.__qualname__ = name
@@ -179,6 +181,7 @@ def nextafter(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Ten
     """
     require_tensors("nextafter", input, other, False, False)
     first, second = common("nextafter", input, other)
+    broadcast_shapes(first.shape, second.shape, what="nextafter")
     if not is_floating(first._value.dtype):
         raise refuse_dtype("nextafter", first, "it needs floating point numbers")
     return deliver(apply(p.nextafter, first, second), out, "nextafter")
@@ -190,6 +193,7 @@ def _of_integers(operation: Any, text: str) -> Function:
     def function(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
         require_tensors(name, input, other, False, False)
         first, second = common(name, input, other)
+        broadcast_shapes(first.shape, second.shape, what=name)
         if first._value.dtype.kind not in "iu":
             raise refuse_dtype(name, first, "it needs integers")
         return deliver(apply(operation, first, second), out, name)
