@@ -1,8 +1,8 @@
 """CIFAR-10, colour pictures of 32 x 32 pixels: three blocks of convolution, random crops and flips.
 
-All 50,000 pictures of the official files are used; a part of them works too, and so does a folder
-or .zip file of pictures: `--data-dir pictures.zip/cifar10` with the folders `train` and `test`,
-each with one folder a class.
+All 50,000 pictures of the official files are used, or the part of them that is there. A folder or a
+.zip file of pictures works too: `--data-dir pictures.zip` with the folders `train` and `test` (or a
+folder with these two), each with one folder a class.
 """
 
 from collections.abc import Mapping
@@ -33,13 +33,25 @@ def data(data_dir: Path | None) -> Data:
     # Means and standard deviations of all training pixels, by channel.
     plain = [ToTensor(), Normalize((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))]
     changed = [RandomCrop(32, padding=4), RandomHorizontalFlip(), *plain]
-    if data_dir is not None and place_of(data_dir / "train").is_folder():
-        train = ImageFolder(data_dir / "train", Compose(changed))
-        test = ImageFolder(data_dir / "test", Compose(plain))
+    folder = folder_of_pictures(data_dir)
+    if folder is not None:
+        train = ImageFolder(folder / "train", Compose(changed))
+        test = ImageFolder(folder / "test", Compose(plain))
         return Data(train, test, train.classes)
     train_set = CIFAR10(data_dir, train=True, transform=Compose(changed), download=True)
     test_set = CIFAR10(data_dir, train=False, transform=Compose(plain), download=True)
     return Data(train_set, test_set, CIFAR10_CLASSES)
+
+
+def folder_of_pictures(data_dir: Path | None) -> Path | None:
+    """Where the folders `train` and `test` are: in `data_dir`, or in a folder of a .zip file."""
+    if data_dir is None:
+        return None
+    inside = place_of(data_dir).folders() if data_dir.suffix == ".zip" else []
+    for folder in (data_dir, *(data_dir / name for name in inside)):
+        if all(place_of(folder / part).is_folder() for part in ("train", "test")):
+            return folder
+    return None
 
 
 def block(channels_in: int, channels_out: int) -> list[nn.Module]:
