@@ -134,8 +134,8 @@ def frombuffer(
 
 
 def range(
-    start: float = 0,
-    end: Any = None,
+    start: float,
+    end: float,
     step: float = 1,
     *,
     dtype: Any = None,
@@ -148,8 +148,6 @@ def range(
     >>> narae.range(1, 3)
     tensor([1., 2., 3.])
     """
-    if end is None:
-        start, end = 0, start
     if step == 0 or (end - start) * step < 0:
         raise ShapeError(
             f"[range] start is {start}, end {end}, step {step}; upper bound and lower bound "

@@ -11,7 +11,7 @@ import numpy as np
 
 from narae import primitives as p
 from narae.base.dtypes import FLOAT32, INT64, as_numpy, is_floating
-from narae.base.errors import BoundsError, DTypeError, ShapeError, explain
+from narae.base.errors import BoundsError, DataError, ShapeError, explain
 from narae.base.shapes import normalize_dim
 
 from . import activations, arithmetic, reductions
@@ -221,7 +221,7 @@ def mean(
     """
     wanted = input._value.dtype if dtype is None else as_numpy(dtype)
     if not is_floating(wanted):
-        raise DTypeError(
+        raise DataError(
             "mean(): Could not infer output dtype. Input dtype must be either a floating point or "
             f"complex dtype. Got: {wanted}. Fix: convert with .float()"
         )
