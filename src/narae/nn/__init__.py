@@ -2,7 +2,7 @@
 
 from . import attention as attention
 from . import functional as functional
-from . import init, parameter, utils
+from . import init, modules, parameter, utils
 from .activation import *
 from .adaptive_softmax import AdaptiveLogSoftmaxWithLoss
 from .containers import ModuleDict, ModuleList, Sequential

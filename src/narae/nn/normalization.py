@@ -29,8 +29,8 @@ class _Affine(Module):
             init.zeros_(self.bias)
 
 
-class _BatchNorm(_Affine):
-    """Batch normalization; a subclass says how many dimensions an input has."""
+class _NormBase(_Affine):
+    """Normalization of channels; a subclass says how many dimensions an input has."""
 
     _version = 2
     ranks: tuple[int, ...]
@@ -118,6 +118,10 @@ class _BatchNorm(_Affine):
         )
 
 
+class _BatchNorm(_NormBase):
+    """Batch normalization, whatever the number of dimensions."""
+
+
 class BatchNorm1d(_BatchNorm):
     """Batch normalization of (batch, channels) or (batch, channels, length)."""
 
@@ -155,7 +159,7 @@ class BatchNorm3d(_BatchNorm):
     ranks = (5,)
 
 
-class _InstanceNorm(_BatchNorm):
+class _InstanceNorm(_NormBase):
     """Normalization of each image by itself; the input may lack the batch dimension."""
 
     def __init__(
