@@ -249,7 +249,7 @@ def _shown(error):
     return f"{type(error).__name__}: {text[:300]}"
 
 
-def compare(actual, expected, truth=None, numbers=True):
+def compare(actual, expected, truth=None, numbers=True, tolerance=None):
     """Compare two results of any structure.
 
     Raises:
@@ -263,15 +263,15 @@ def compare(actual, expected, truth=None, numbers=True):
             raise Disagreement("type", f"the result has no field {name!r}")
     exact = [None] * len(wanted) if truth is None else flattened(truth)
     for one, other, wide in zip(found, wanted, exact, strict=True):
-        _compare_leaf(one, other, wide, numbers)
+        _compare_leaf(one, other, wide, numbers, tolerance)
 
 
-def _compare_leaf(one, other, wide, numbers):
+def _compare_leaf(one, other, wide, numbers, tolerance):
     if not same_kind(one, other):
         raise Disagreement("type", f"a {type(one).__name__}, expected a {type(other).__name__}")
     if not is_tensor(other) and not isinstance(other, (bool, int, float, np.ndarray)):
         return
-    problem = difference(one, other, truth=wide)
+    problem = difference(one, other, tolerance, truth=wide)
     if problem and (numbers or "values differ" not in problem):
         kind = next((k for k in ("dtype", "shape") if problem.startswith(k)), "value")
         raise Disagreement(kind, problem)
@@ -407,7 +407,8 @@ class Comparison:
             same = compare_free_signs(sample, actual, expected, wide and wide.result)
         else:
             same = True
-            compare(actual, expected, wide and wide.result, self.exact)
+            allowed = own_tolerance(self.info, sample.input)
+            compare(actual, expected, wide and wide.result, self.exact, allowed)
         if self.exact and same:
             self._gradients(sample, call, actual, expected, wide)
         if self.kind == "inplace":
@@ -463,6 +464,19 @@ def _widened(x):
     if isinstance(x, torch.dtype) and x.is_floating_point:
         return torch.float64
     return x
+
+
+# PyTorch computes these in float64 with the constants of float32, and holds them in its own tests to
+# the precision named there. Narae's are right to 1e-13: test_special_functions.py asks mpmath.
+IMPRECISE = re.compile(r"special\.(airy_ai|bessel_[jy][01])")
+
+
+def own_tolerance(info, x):
+    """What PyTorch's table allows an imprecise function of its own in float64; None for others."""
+    if not IMPRECISE.fullmatch(info.name) or getattr(x, "dtype", None) != torch.float64:
+        return None
+    (allowed,) = (d.d for d in info.decorators if type(d).__name__ == "precisionOverride")
+    return Tolerance(0.0, allowed[torch.float64])
 
 
 # Singular vectors and eigenvectors are defined up to their sign, and which one comes out is up to
