@@ -44,8 +44,21 @@ _PACKAGES = (
     *_NAMESPACES,
 )
 
+# Layers that PyTorch also has at the top, with the arguments of `nn.functional`.
+_LAYERS = (
+    "adaptive_avg_pool1d", "alpha_dropout", "avg_pool1d", "bilinear", "celu_", "conv1d", "conv2d",
+    "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "cosine_similarity",
+    "dropout", "feature_alpha_dropout", "group_norm", "layer_norm", "max_pool1d",
+    "max_pool1d_with_indices", "max_pool2d", "max_pool3d", "rms_norm", "rrelu", "selu_",
+    "threshold_",
+)  # fmt: skip
+
 # Functions that PyTorch has at the top, and here a package above the tensors.
-_ELSEWHERE = {"load": "narae.io", "save": "narae.io"}
+_ELSEWHERE = {
+    "load": "narae.io",
+    "save": "narae.io",
+    **dict.fromkeys(_LAYERS, "narae.nn.functional"),
+}
 
 
 def _for_autograd(name: str) -> Any:

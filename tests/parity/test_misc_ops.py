@@ -299,3 +299,16 @@ def test_copies_of_views_have_their_own_memory():
         copied.zero_()
     assert x.tolist() == to_narae(torch.arange(6.0).reshape(2, 3)).tolist()
     assert narae.expand_copy(narae.ones(1), [3]).add_(1).tolist() == [2, 2, 2]
+
+
+def test_layers_at_the_top():
+    x = np.random.default_rng(0).normal(size=(2, 3, 8, 8)).astype(np.float32)
+    w = np.random.default_rng(1).normal(size=(4, 3, 3, 3)).astype(np.float32)
+
+    def call(lib):
+        image = lib.from_numpy(x)
+        out = lib.conv2d(image, lib.from_numpy(w), None, 1, 1)
+        out = lib.max_pool2d(lib.layer_norm(out, [8]), 2)
+        return lib.dropout(lib.group_norm(out, 2), 0.5, False)
+
+    same(call, rtol=1e-4, atol=1e-5)
