@@ -283,7 +283,7 @@ def test_a_wait_can_be_limited():
         def __getitem__(self, index):
             time.sleep(0.5)
 
-    with pytest.raises(ValueError, match=r"within 0\.05 seconds"):
+    with pytest.raises(RuntimeError, match=r"timed out: .* within 0\.05 seconds"):
         next(iter(DataLoader(Stuck(), num_workers=1, timeout=0.05)))
 
 
@@ -296,7 +296,7 @@ def test_an_abandoned_loader_leaves_no_thread():
     deadline = time.monotonic() + 20
     while threading.active_count() > before and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
 
 
 def test_chained_streams():

@@ -14,6 +14,7 @@ from .frames import FrameDataset, from_dataframe
 from .loader import DataLoader
 from .sampler import (
     BatchSampler,
+    DistributedSampler,
     RandomSampler,
     Sampler,
     SequentialSampler,
@@ -21,7 +22,7 @@ from .sampler import (
     WeightedRandomSampler,
 )
 from .split import Subset, random_split
-from .workers import get_worker_info
+from .workers import WorkerError, get_worker_info
 
 __all__ = [
     "BatchSampler",
@@ -29,6 +30,7 @@ __all__ = [
     "ConcatDataset",
     "DataLoader",
     "Dataset",
+    "DistributedSampler",
     "FrameDataset",
     "IterableDataset",
     "RandomSampler",
@@ -39,6 +41,7 @@ __all__ = [
     "SubsetRandomSampler",
     "TensorDataset",
     "WeightedRandomSampler",
+    "WorkerError",
     "default_collate",
     "default_convert",
     "from_dataframe",

@@ -8,6 +8,7 @@ from typing import Any
 from narae.base.errors import BoundsError, DataError, ShapeError, explain
 
 from .dataset import Dataset, IterableDataset
+from .streams import begin_sample
 
 
 class ConcatDataset(Dataset[Any]):
@@ -90,22 +91,29 @@ class StackDataset(Dataset[Any]):
 
     def __getitems__(self, indices: Sequence[int]) -> list[Any]:
         if isinstance(self.datasets, dict):
-            columns = [samples_of(dataset, indices) for dataset in self.datasets.values()]
+            columns = [samples_of(part, indices, name) for name, part in self.datasets.items()]
             return [
                 dict(zip(self.datasets, row, strict=True)) for row in zip(*columns, strict=True)
             ]
-        return list(zip(*(samples_of(each, indices) for each in self.datasets), strict=True))
+        parts = enumerate(self.datasets)
+        return list(zip(*(samples_of(part, indices, n) for n, part in parts), strict=True))
 
 
-def samples_of(dataset: Any, indices: Sequence[Any]) -> list[Any]:
+def samples_of(dataset: Any, indices: Sequence[Any], part: Any = None) -> list[Any]:
     """The samples at `indices`, together if the data set can do that.
+
+    Args:
+        dataset: where they are.
+        indices: of the samples.
+        part: which of several data sets side by side it is; each draws its own random numbers.
 
     Raises:
         DataError: if it returns more or fewer.
     """
     fetch_many = getattr(dataset, "__getitems__", None)
     if not fetch_many:
-        return [sample_at(dataset, index) for index in indices]
+        return [sample_at(dataset, index, place, part) for place, index in enumerate(indices)]
+    begin_sample(("many", part, *indices))
     samples = fetch_many(indices)
     if len(samples) != len(indices):
         given = f"{type(dataset).__name__}.__getitems__ returned {len(samples)} samples"
@@ -113,8 +121,9 @@ def samples_of(dataset: Any, indices: Sequence[Any]) -> list[Any]:
     return list(samples)
 
 
-def sample_at(dataset: Any, index: Any) -> Any:
+def sample_at(dataset: Any, index: Any, place: int = 0, part: Any = None) -> Any:
     """One sample; an error on the way says which one it was."""
+    begin_sample(index if part is None else (part, index), place)
     try:
         return dataset[index]
     except Exception as error:

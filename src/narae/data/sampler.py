@@ -22,7 +22,14 @@ def draw_seed(generator: Generator | None = None) -> int:
 
 
 class Sampler(Generic[Index]):
-    """Base of samplers: define `__iter__`, and `__len__` if the number is known."""
+    """Base of samplers: define `__iter__`, and `__len__` if the number is known.
+
+    Attributes:
+        distinct: whether an index comes once at most in a pass. If it may come again, a data set's
+            random numbers for it are other ones each time; keeping count of that takes memory.
+    """
+
+    distinct = False
 
     def __init__(self, data_source: Any = None) -> None:
         pass
@@ -38,6 +45,8 @@ class SequentialSampler(Sampler[int]):
     >>> list(SequentialSampler("abc"))
     [0, 1, 2]
     """
+
+    distinct = True
 
     def __init__(self, data_source: Sized) -> None:
         self.data_source = data_source
@@ -76,6 +85,11 @@ class RandomSampler(Sampler[int]):
         self.data_source, self.replacement = data_source, replacement
         self._num_samples, self.generator = num_samples, generator
         _check_positive("RandomSampler", "num_samples", self.num_samples)
+
+    @property
+    def distinct(self) -> bool:  # type: ignore[override]
+        """Whether an index comes once at most in a pass."""
+        return not self.replacement and self.num_samples <= len(self.data_source)
 
     @property
     def num_samples(self) -> int:
@@ -147,6 +161,66 @@ class WeightedRandomSampler(Sampler[int]):
             self.weights, self.num_samples, self.replacement, generator=self.generator
         )
         return iter(drawn.tolist())
+
+    def __len__(self) -> int:
+        return self.num_samples
+
+
+class DistributedSampler(Sampler[int]):
+    """The share of one of several processes that train together; PyTorch's shares for a seed.
+
+    Every process makes the same order and takes each `num_replicas`-th index, from its rank on. The
+    order is filled up from its beginning (or cut, with `drop_last`) so that all shares are equal.
+
+    Args:
+        dataset: what has a length.
+        num_replicas: how many processes there are.
+        rank: which of them this is, from 0.
+        shuffle: whether the order is random.
+        seed: of the order; the same for all processes.
+        drop_last: cut the rest off instead of filling up.
+
+    Raises:
+        ConfigError: without num_replicas and rank, since there are no process groups to ask.
+
+    >>> [list(DistributedSampler(range(5), 2, rank, shuffle=False)) for rank in (0, 1)]
+    [[0, 2, 4], [1, 3, 0]]
+    """
+
+    def __init__(
+        self,
+        dataset: Sized,
+        num_replicas: int | None = None,
+        rank: int | None = None,
+        shuffle: bool = True,
+        seed: int = 0,
+        drop_last: bool = False,
+    ) -> None:
+        if num_replicas is None or rank is None:
+            given = f"num_replicas is {num_replicas}, rank is {rank}"
+            rule = "both are needed: Narae has no process groups that would know them"
+            raise ConfigError(explain("DistributedSampler", given, rule))
+        if not 0 <= rank < num_replicas:
+            given = f"Invalid rank {rank}"
+            rule = f"rank should be in the interval [0, {num_replicas - 1}]"
+            raise ConfigError(explain("DistributedSampler", given, rule))
+        self.dataset, self.num_replicas, self.rank = dataset, num_replicas, rank
+        self.shuffle, self.seed, self.drop_last, self.epoch = shuffle, seed, drop_last, 0
+        items = len(dataset)
+        self.num_samples = items // num_replicas if drop_last else -(-items // num_replicas)
+        self.total_size = self.num_samples * num_replicas
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order of a pass: the shuffle's seed is `seed + epoch`."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        order = list(range(len(self.dataset)))
+        if self.shuffle:
+            generator = Generator().manual_seed(self.seed + self.epoch)
+            order = randperm(len(order), generator=generator).tolist()
+        filled = order * max(1, -(-self.total_size // max(1, len(order))))
+        return iter(filled[self.rank : self.total_size : self.num_replicas])
 
     def __len__(self) -> int:
         return self.num_samples

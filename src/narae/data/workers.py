@@ -1,20 +1,17 @@
-"""Threads that fetch batches ahead, while the order of the batches stays.
-
-Batch i is fetched by worker i mod n, so which worker does what does not depend on timing. NumPy
-releases the interpreter's lock in its heavy functions, so threads do run side by side there.
-"""
+"""What thread workers and process workers have in common."""
 
 import threading
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeoutError
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
-from narae.base.errors import DataError, explain
+from narae.base.errors import NaraeError
 
-from .fetch import Exhausted, Fetcher
+Initialize = Callable[[int], Any]
+
+
+class WorkerError(NaraeError, RuntimeError):
+    """A worker of a loader died, or gave nothing in time."""
 
 
 @dataclass(frozen=True)
@@ -46,119 +43,59 @@ def get_worker_info() -> WorkerInfo | None:
     return _current.info
 
 
-class Worker:
-    """One thread with its own fetcher.
+def set_worker_info(info: WorkerInfo) -> None:
+    """Say which worker this thread is."""
+    _current.info = info
 
-    Args:
-        info: who it is.
-        fetcher: what it fetches with.
-        initialize: called once with its number before anything else; may be None.
+
+class Request(NamedTuple):
+    """What to fetch.
+
+    Attributes:
+        number: its place among the requests of the pass.
+        indices: of the samples; None from a stream.
+        repeats: how often each of them came before in the pass; None if none did.
+        skip: go past it, and give nothing.
     """
 
-    def __init__(
-        self, info: WorkerInfo, fetcher: Fetcher, initialize: Callable[[int], Any] | None
-    ) -> None:
-        self.info, self._fetcher, self._initialize = info, fetcher, initialize
-        self._thread = ThreadPoolExecutor(1, f"narae-data-{info.id}")
-
-    def submit(self, request: Any) -> "Future[Any]":
-        """Begin to fetch; the result is waited for later."""
-        return self._thread.submit(self._fetch, request)
-
-    def stop(self) -> None:
-        """Begin nothing more."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
-
-    def _fetch(self, request: Any) -> Any:
-        try:
-            if _current.info is None:
-                _current.info = self.info
-                if self._initialize is not None:
-                    self._initialize(self.info.id)
-            return self._fetcher.fetch(request)
-        except Exhausted:
-            raise
-        except Exception as error:
-            error.add_note(f"in worker {self.info.id} of a DataLoader")
-            raise
+    number: int
+    indices: Any
+    repeats: list[int] | None = None
+    skip: bool = False
 
 
-class AheadOfTime:
-    """Batches in order, each fetched before it is asked for.
+class Reply(NamedTuple):
+    """What became of a request: exactly one of a batch, an error, or the end of the stream."""
 
-    Args:
-        workers: who fetches.
-        requests: what to fetch, in order.
-        ahead: how many batches may be on their way.
-        timeout: seconds to wait for one; None waits for ever.
-    """
+    batch: Any = None
+    error: BaseException | None = None
+    exhausted: bool = False
 
-    def __init__(
-        self, workers: list[Worker], requests: Iterator[Any], ahead: int, timeout: float | None
-    ) -> None:
-        self._workers, self._requests, self._timeout = workers, requests, timeout
-        self._active = deque(workers)
-        self._waiting: deque[tuple[Worker, Future[Any]]] = deque()
-        for _ in range(ahead):
-            self._begin_one()
 
-    def __iter__(self) -> Iterator[Any]:
-        return self
+class Worker(Protocol):
+    """Answers requests in their order."""
 
-    def __next__(self) -> Any:
-        while self._waiting:
-            worker, future = self._waiting.popleft()
-            try:
-                batch = self._result(future)
-            except Exhausted:
-                if worker in self._active:
-                    self._active.remove(worker)
-                self._begin_one()
-                continue
-            self._begin_one()
-            return batch
-        self.close()
-        raise StopIteration
+    def begin(self, seed: int) -> None:
+        """A new pass; `seed` is the same for all workers."""
+        ...
 
-    def _begin_one(self) -> None:
-        if not self._active:
-            return
-        for request in self._requests:
-            worker = self._active[0]
-            self._active.rotate(-1)
-            self._waiting.append((worker, worker.submit(request)))
-            return
+    def send(self, request: Request) -> None:
+        """Ask for a batch."""
+        ...
 
-    def _result(self, future: "Future[Any]") -> Any:
-        try:
-            return future.result(self._timeout)
-        except FutureTimeoutError as error:
-            if future.done():
-                raise  # the data set itself ran into a time-out
-            self.close()
-            given = f"a worker gave no batch within {self._timeout} seconds"
-            message = explain("DataLoader", given, "timeout limits the wait", "raise timeout")
-            raise DataError(message) from error
+    def receive(self, timeout: float | None) -> Reply:
+        """The answer to the oldest request that has none yet.
+
+        Raises:
+            TimeoutError: if it does not come in time.
+            WorkerError: if the worker is no more.
+        """
+        ...
+
+    def stop_early(self) -> None:
+        """Answer what was asked so far without fetching it."""
+        ...
 
     def close(self) -> None:
-        """Let the threads end."""
-        self._waiting.clear()
-        for worker in self._workers:
-            worker.stop()
-
-    def __del__(self) -> None:
-        if hasattr(self, "_waiting"):
-            self.close()
-
-
-def fetch_ahead(loader: Any, fetchers: list[Fetcher], seed: int) -> AheadOfTime:
-    """Start one worker for each fetcher; worker k has the seed `seed + k`."""
-    count = len(fetchers)
-    workers = [
-        Worker(
-            WorkerInfo(place, count, seed + place, loader.dataset), fetcher, loader.worker_init_fn
-        )
-        for place, fetcher in enumerate(fetchers)
-    ]
-    ahead = count * loader.prefetch_factor
-    return AheadOfTime(workers, fetchers[0].requests(), ahead, loader.timeout or None)
+        """End."""
+        ...

@@ -79,40 +79,63 @@ class Generator:
 default_generator = Generator()
 
 
+class _Override(threading.local):
+    generator: Generator | None = None
+
+
+_override = _Override()
+
+
+def current_generator() -> Generator:
+    """What is drawn from when no generator is named: this thread's own, or else the default."""
+    return _override.generator or default_generator
+
+
+def use_generator(generator: Generator | None) -> Generator | None:
+    """Let this thread draw from a generator of its own; None ends that. Returns the one before.
+
+    A data set that fetches samples in threads draws for each sample from its own stream so.
+    """
+    before = _override.generator
+    _override.generator = generator
+    return before
+
+
 def manual_seed(seed: int) -> Generator:
     """Start the stream of a seed in the default generator, and return it."""
-    return default_generator.manual_seed(seed)
+    return current_generator().manual_seed(seed)
 
 
 def seed() -> int:
     """Start an unforeseeable stream in the default generator; returns its seed."""
-    return default_generator.seed()
+    return current_generator().seed()
 
 
 def initial_seed() -> int:
     """The seed of the default generator."""
-    return default_generator.initial_seed()
+    return current_generator().initial_seed()
 
 
 def get_rng_state() -> Tensor:
     """The place of the default generator in its stream, as bytes."""
-    return default_generator.get_state()
+    return current_generator().get_state()
 
 
 def set_rng_state(new_state: Tensor) -> None:
     """Take the default generator to a place in its stream."""
-    default_generator.set_state(new_state)
+    current_generator().set_state(new_state)
 
 
 @contextmanager
 def fork_rng(devices: Any = None, enabled: bool = True) -> Any:
     """Put the default generator back where it was when the block ends."""
-    snapshot = default_generator.host_state() if enabled else None
+    generator = current_generator()
+    snapshot = generator.host_state() if enabled else None
     try:
         yield
     finally:
         if snapshot is not None:
-            default_generator.restore_host_state(snapshot)
+            generator.restore_host_state(snapshot)
 
 
 # --- drawing --------------------------------------------------------------------------------
@@ -125,7 +148,7 @@ def draw(
     dtype: Any,
 ) -> Tensor:
     """Draw now; or, while tracing, make the draw an input of the program."""
-    source = default_generator if generator is None else generator
+    source = current_generator() if generator is None else generator
     trace = modes.trace
     if trace is not None:
         return _logged(
