@@ -101,9 +101,10 @@ def _check_paths(options: Any) -> None:
             option = f"--{name.replace('_', '-')}"
             given, rule = f"{option} {path} does not exist", f"{option} names what is there"
             raise MissingDataError(explain("narae train", given, rule, "check the path"))
-    if options.data_dir is not None and not options.data_dir.is_dir():
-        given = f"--data-dir {options.data_dir} is a file"
-        raise ConfigError(explain("narae train", given, "--data-dir names a folder"))
+    folder = options.data_dir
+    if folder is not None and not folder.is_dir() and folder.suffix != ".zip":
+        given, rule = f"--data-dir {folder} is a file", "--data-dir names a folder or a .zip file"
+        raise ConfigError(explain("narae train", given, rule))
 
 
 def _nothing(text: str) -> None:
