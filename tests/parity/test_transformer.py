@@ -125,6 +125,24 @@ def test_transformer(style):
     agree(ours, theirs, [source[0], target[0]], {})
 
 
+def test_visible_positions_agree_with_the_fast_path_of_evaluation():
+    """Without gradients PyTorch puts zeros at hidden positions; the others are the same."""
+
+    def build(library):
+        layer = library.nn.TransformerEncoderLayer(**SIZES, batch_first=True)
+        return library.nn.TransformerEncoder(layer, 2)
+
+    ours, theirs = both(build)
+    x, padding = randn(3, 5, 8), torch.zeros(3, 5, dtype=torch.bool)
+    padding[1, 3:] = True
+    with torch.no_grad():
+        wanted = theirs.eval()(x, src_key_padding_mask=padding)
+    found = ours.eval()(to_narae(x), src_key_padding_mask=to_narae(padding)).detach()
+    visible = ~padding
+    assert_same(found[to_narae(visible)], wanted[visible], 1e-9)
+    assert bool((wanted[padding] == 0).all())
+
+
 def test_the_mask_of_later_positions():
     ours = nn.Transformer.generate_square_subsequent_mask(4)
     assert_same(ours, torch.nn.Transformer.generate_square_subsequent_mask(4))
