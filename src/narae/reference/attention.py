@@ -26,8 +26,7 @@ def attention(
     """softmax(scale * q kᵀ + mask) v, and the weights before dropout."""
     scores = np.matmul(q * q.dtype.type(scale), np.swapaxes(k, -1, -2))  # (.., queries, keys)
     if causal:
-        queries, keys = scores.shape[-2:]
-        scores[..., ~np.tri(queries, keys, dtype=bool)] = -np.inf
+        np.copyto(scores, -np.inf, where=~np.tri(*scores.shape[-2:], dtype=bool))
     if mask is not None:
         scores = _masked(scores, mask)
     weights = _softmax(scores)
