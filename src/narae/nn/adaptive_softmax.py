@@ -69,7 +69,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
     def reset_parameters(self) -> None:
         """Draw all weights anew."""
         self.head.reset_parameters()
-        for down, up in self.tail:  # type: ignore[misc]
+        for down, up in self.tail:
             down.reset_parameters()
             up.reset_parameters()
 
@@ -128,9 +128,9 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         output = scores.argmax(1)
         rows = (output >= self.shortlist_size).nonzero().reshape(-1)
         if rows.shape[0] == 0:
-            return output  # type: ignore[no-any-return]
+            return output
         best = self._all(input[rows], scores[rows]).argmax(1)
-        return output.index_copy(0, rows, best)  # type: ignore[no-any-return]
+        return output.index_copy(0, rows, best)
 
 
 def _check_cutoffs(cutoffs: list[int], n_classes: int) -> None:

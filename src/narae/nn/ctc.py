@@ -116,10 +116,14 @@ def _losses(
     """
     how = {"blank": blank, "zero_infinity": safe}
     loss = apply(p.ctc_loss, x, labels, input_lengths, target_lengths, **how)
+    impossible = loss == float("inf")
     if modes.grad and x.requires_grad:
         total = _sum_of_probabilities(x, input_lengths)
-        loss = loss + (total - total.detach())
-    return where(loss == float("inf"), 0.0, loss) if safe else loss
+        known = loss.detach()
+        # The second factor is 1, or NaN for an infinite loss, whose gradients are NaN.
+        nothing = (total - total.detach()) * (1 if safe else 1 + (known - known))
+        loss = where(impossible, loss, loss + nothing)
+    return where(impossible, 0.0, loss) if safe else loss
 
 
 def ctc_loss(
@@ -184,10 +188,10 @@ def ctc_loss(
     _check_labels(labels, classes)
     loss = _losses(x, labels, steps, counts, blank, zero_infinity)
     if reduction == "mean":
-        return (loss / counts.clamp(min=1).to(loss.dtype)).mean()  # type: ignore[no-any-return]
+        return (loss / counts.clamp(min=1).to(loss.dtype)).mean()
     if reduction == "sum":
-        return loss.sum()  # type: ignore[no-any-return]
-    return loss.squeeze(0) if single else loss  # type: ignore[no-any-return]
+        return loss.sum()
+    return loss.squeeze(0) if single else loss
 
 
 class CTCLoss(Module):

@@ -32,13 +32,13 @@ class _Bags(NamedTuple):
     Attributes:
         index: (indices,), all bags one after the other
         offsets: (bags,), where each begins
-        count: how many bags there are
+        number: how many bags there are
         length: of each bag if all are equally long, else None
     """
 
     index: Any
     offsets: Any
-    count: int
+    number: int
     length: int | None
 
 
@@ -88,23 +88,23 @@ def _bag_numbers(bags: _Bags) -> Any:
     """
     size = bags.index.shape[0]
     begins = bags.offsets.new_zeros(size + 1)
-    begins = begins.scatter_add(0, bags.offsets, bags.offsets.new_ones(bags.count))
+    begins = begins.scatter_add(0, bags.offsets, bags.offsets.new_ones(bags.number))
     return begins[:size].cumsum(0) - 1
 
 
 def _sums(rows: Any, bags: _Bags, of: Any) -> Any:
     """The sum of each bag: (indices, *) -> (bags, *)."""
     if bags.length is not None:
-        return rows.reshape(bags.count, bags.length, *rows.shape[1:]).sum(1)
-    empty_sums = rows.new_zeros(bags.count, *rows.shape[1:])
+        return rows.reshape(bags.number, bags.length, *rows.shape[1:]).sum(1)
+    empty_sums = rows.new_zeros(bags.number, *rows.shape[1:])
     return apply(p.index_add, empty_sums, of, rows, dim=0)
 
 
 def _maxima(rows: Any, bags: _Bags, counted: Any) -> Any:
     """The largest of each bag, 0 for one without indices; gradients go to the first of equals."""
     size = bags.index.shape[0]
-    if size == 0 or bags.count == 0:
-        return rows.new_zeros(bags.count, rows.shape[1])
+    if size == 0 or bags.number == 0:
+        return _sums(rows, bags._replace(length=None), bags.index.long())  # zeros
     places, inside = _table(bags, size)  # (bags, longest)
     if counted is not None:
         inside = inside & apply(p.take, counted, places, dim=0)
@@ -222,7 +222,7 @@ def _reduced(
     rows: Any = apply(p.embedding, w, bags.index, **how)  # (indices, features)
     counted = None if padding is None else bags.index != padding
     if mode == "max":
-        return _maxima(rows, bags, counted)  # type: ignore[no-any-return]
+        return _maxima(rows, bags, counted)
     if samples is not None:
         rows = rows * samples.reshape(-1, 1)
     if counted is not None:
@@ -230,9 +230,9 @@ def _reduced(
     of = None if bags.length is not None else _bag_numbers(bags)
     total = _sums(rows, bags, of)
     if mode == "sum":
-        return total  # type: ignore[no-any-return]
+        return total
     ones = rows.new_ones(rows.shape[0]) if counted is None else counted.to(rows.dtype)
-    return total / _sums(ones, bags, of).clamp(min=1).unsqueeze(1)  # type: ignore[no-any-return]
+    return total / _sums(ones, bags, of).clamp(min=1).unsqueeze(1)
 
 
 class EmbeddingBag(Module):

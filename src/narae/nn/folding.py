@@ -80,8 +80,8 @@ def unfold(
             )
         )
     if x.ndim == 3:
-        return apply(p.im2col, x.unsqueeze(0), **windows).squeeze(0)  # type: ignore[no-any-return]
-    return apply(p.im2col, x, **windows)  # type: ignore[no-any-return]
+        return apply(p.im2col, x.unsqueeze(0), **windows).squeeze(0)
+    return apply(p.im2col, x, **windows)
 
 
 def _shown(windows: dict[str, Any]) -> str:
@@ -137,7 +137,7 @@ def fold(
     cols = x if x.ndim == 3 else x.unsqueeze(0)
     shape = (cols.shape[0], cols.shape[1] // math.prod(windows["kernel"]), *space)
     out = apply(p.col2im, cols, x_shape=shape, **windows)
-    return out if x.ndim == 3 else out.squeeze(0)  # type: ignore[no-any-return]
+    return out if x.ndim == 3 else out.squeeze(0)
 
 
 def _check_columns(x: Any, space: Shape, windows: dict[str, Any]) -> None:

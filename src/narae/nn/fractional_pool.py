@@ -86,6 +86,21 @@ def _ratios(ratio: Any, dims: int) -> tuple[float, ...]:
     return tuple(float(number) for number in ratios)
 
 
+def _checked_samples(what: str, samples: Any, x: Any, dims: int) -> Any:
+    """The numbers that place the windows; those of a larger batch will do."""
+    fits = samples.ndim == 3 and samples.shape[0] >= x.shape[0]
+    if not fits or tuple(samples.shape[1:]) != (x.shape[1], dims) or samples.dtype is not x.dtype:
+        raise ShapeError(
+            explain(
+                what,
+                f"_random_samples is {samples.dtype} {tuple(samples.shape)}, the input {x.dtype} "
+                f"{tuple(x.shape)}",
+                f"Expect _random_samples of the input's dtype: (batch, channels, {dims})",
+            )
+        )
+    return samples[: x.shape[0]]
+
+
 def _fractional(
     what: str,
     input: Any,
@@ -101,6 +116,7 @@ def _fractional(
     x = input if input.ndim == dims + 2 else input.unsqueeze(0)
     if samples is None:
         samples = rand(*x.shape[:2], dims, dtype=x.dtype)
+    samples = _checked_samples(what, samples, x, dims)
     order = range(dims) if dims == 3 else reversed(range(dims))  # PyTorch: x first, or depth first
     chosen = [samples.select(-1, place) for place in order]
     starts = [

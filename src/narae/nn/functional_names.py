@@ -78,10 +78,10 @@ def gumbel_softmax(
     noise = -zeros_like(x.detach()).exponential_().log()
     soft = ((x + noise) / tau).softmax(dim)
     if not hard:
-        return soft  # type: ignore[no-any-return]
+        return soft
     index = soft.detach().max(dim, keepdim=True)[1]
     corner = zeros_like(x.detach()).scatter(dim, index, 1.0)
-    return corner - soft.detach() + soft  # type: ignore[no-any-return]
+    return corner - soft.detach() + soft
 
 
 def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tensor:
@@ -107,7 +107,7 @@ def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tenso
             )
         )
     out: Any = conv1d(x.permute(1, 2, 0), w.permute(2, 1, 0), bias, padding=pad)
-    return out.permute(2, 0, 1)  # type: ignore[no-any-return]
+    return out.permute(2, 0, 1)
 
 
 __all__ = [

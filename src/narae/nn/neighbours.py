@@ -29,6 +29,9 @@ class CosineSimilarity(Module):
 class CrossMapLRN2d(Module):
     """Local response normalization of pictures over an odd number of neighbouring maps.
 
+    PyTorch's forgets to take the first map out of its sum again; here every map sees its own
+    neighbours only.
+
     Args:
         size: how many maps; an even number counts as the next smaller one on both sides
         alpha, beta, k: as for `LocalResponseNorm`

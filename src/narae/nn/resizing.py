@@ -93,10 +93,10 @@ def _resized(x: Any, **how: Any) -> Tensor:
     """Pictures of bytes are computed in float32 and rounded."""
     if is_floating(x._value.dtype) or how["mode"].startswith("nearest"):
         _check_dtype(x)
-        return apply(p.resize, x, **how, transposed=False)  # type: ignore[no-any-return]
+        return apply(p.resize, x, **how, transposed=False)
     _check_dtype(x)
     wide = apply(p.resize, x.float(), **how, transposed=False)
-    return wide.round().clamp(0, 255).to(x.dtype)  # type: ignore[no-any-return]
+    return wide.round().clamp(0, 255).to(x.dtype)
 
 
 def _check_dtype(x: Any) -> None:

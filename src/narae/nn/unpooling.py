@@ -90,7 +90,7 @@ def _unpool(
     places = (indices.unsqueeze(0) if single else indices).flatten(2)
     empty = x.new_zeros(batch, channels, math.prod(out))
     filled = apply(p.scatter, empty, places, rows, dim=2).reshape(batch, channels, *out)
-    return filled.squeeze(0) if single else filled  # type: ignore[no-any-return]
+    return filled.squeeze(0) if single else filled
 
 
 def _max_unpool(name: str, dims: int) -> Callable[..., Tensor]:

@@ -51,10 +51,6 @@ def _scale(size: int, out: int, factor: float | None, align_corners: bool, dtype
 def _nearest(size: int, out: int, factor: float | None, exact: bool) -> Taps:
     """The element at floor(scale * o), or, if exact, at floor(scale * (o + 1/2))."""
     single = np.dtype(np.float32)
-    if size == out and not exact:
-        return Taps(np.arange(out)[None], None, None)
-    if out == 2 * size and not exact:
-        return Taps(np.arange(out)[None] // 2, None, None)
     places = np.arange(out, dtype=single) + single.type(0.5 if exact else 0)
     found = np.floor(places * _scale(size, out, factor, False, single)).astype(np.int64)
     return Taps(np.minimum(found, size - 1)[None], None, None)
@@ -116,6 +112,8 @@ def _filtered(
     size: int, out: int, factor: float | None, align_corners: bool, dtype: Any, mode: str
 ) -> Taps:
     """A filter that is widened when the picture shrinks, so that every input counts (antialias)."""
+    if size == out:  # also if a factor was given
+        return Taps(np.arange(out)[None], None, None)
     function, width = _FILTERS[mode]
     scale = float(_scale(size, out, factor, align_corners, dtype))
     wide = max(scale, 1.0)
@@ -127,7 +125,8 @@ def _filtered(
     index = first + offsets  # (taps, out)
     used = index < last
     weight = np.where(used, function((index - centre + 0.5) / wide), 0.0)
-    weight = weight / weight.sum(0)
+    total = weight.sum(0)
+    weight = weight / np.where(total == 0, 1, total)
     return Taps(np.minimum(index, size - 1), weight.astype(dtype), used)
 
 

@@ -128,8 +128,8 @@ def affine_grid_generator(theta: Tensor, size: Sequence[int], align_corners: boo
     lines = [_line(count, align_corners, wide) for count in space]
     places = np.meshgrid(*lines, indexing="ij")[::-1]
     base = np.stack([*places, np.ones(space, wide)], -1).reshape(1, -1, len(space) + 1)
-    base = constant(base.astype(x._value.dtype))  # (1, pixels, dims + 1)
-    grid: Any = base.expand(batch, -1, -1).bmm(x.transpose(1, 2))  # type: ignore[attr-defined]
+    ones: Any = constant(base.astype(x._value.dtype))  # (1, pixels, dims + 1)
+    grid: Any = ones.expand(batch, -1, -1).bmm(x.transpose(1, 2))
     return grid.reshape(batch, *space, len(space))  # type: ignore[no-any-return]
 
 
