@@ -44,9 +44,21 @@ FLOORS: dict[str, int] = {
 # "" is narae/__init__.py itself.
 FACADES = frozenset(
     {
-        "", "__main__", "array_api", "einops", "errors", "fft", "func", "linalg", "masked", "ops",
-        "signal", "special", "testing", "utils",
-    }  # fmt: skip
+        "",
+        "__main__",
+        "array_api",
+        "einops",
+        "errors",
+        "fft",
+        "func",
+        "linalg",
+        "masked",
+        "ops",
+        "signal",
+        "special",
+        "testing",
+        "utils",
+    }
 )
 
 # What may be imported when a module is loaded, besides the standard library and Narae.

@@ -14,10 +14,10 @@ from typing import Any
 from narae.base.dtypes import DTYPES
 from narae.base.errors import NotSupportedError
 
-from . import arranging, creation, elementwise, kinds, reducing
+from . import arranging, creation, elementwise, kinds, linalg, reducing
 
 __array_api_version__ = "2024.12"
-__all__ = ["e", "inf", "nan", "newaxis", "pi", "take_along_axis", *DTYPES]
+__all__ = ["e", "inf", "linalg", "nan", "newaxis", "pi", "take_along_axis", *DTYPES]
 
 e, inf, nan, newaxis, pi = math.e, math.inf, math.nan, None, math.pi
 globals().update(DTYPES)

@@ -104,7 +104,7 @@ def clip(x: Tensor, /, min: Any = None, max: Any = None) -> Tensor:
 
 def where(condition: Tensor, x1: Any, x2: Any, /) -> Tensor:
     """x1 where the condition holds, x2 elsewhere."""
-    return arithmetic.where(condition, *paired(x1, x2, "where"))
+    return arithmetic.where(condition, *paired(x1, x2, "where"))  # type: ignore[no-any-return]
 
 
 def nextafter(x1: Any, x2: Any, /) -> Tensor:
