@@ -56,7 +56,7 @@ from .composite import Composite
 from .contractions import conv, conv_grad_w, conv_grad_x, matmul, transpose_last
 from .control import call, scan
 from .convolution import conv_transpose, convolution
-from .ctc import ctc_loss
+from .ctc import ctc_loss, ctc_loss_grad
 from .cumulative import cummax, cummin, cumprod, cumsum
 from .dropout import dropout, dropout_mask
 from .elementwise import (

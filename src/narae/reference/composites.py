@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-from . import activations, attention, layers, losses, recurrent, resizing, statistics, views
+from . import activations, attention, ctc, layers, losses, recurrent, resizing, statistics, views
 
 LOWERINGS: dict[Any, Callable[..., Any]] = {
     **activations.LOWERINGS,
     **attention.LOWERINGS,
+    **ctc.LOWERINGS,
     **layers.LOWERINGS,
     **losses.LOWERINGS,
     **recurrent.LOWERINGS,

@@ -63,7 +63,7 @@ for _shape, _attrs, _count in _WINDOWS:
 # --- reading at places ----------------------------------------------------------------------
 
 _PLANE: tuple[Any, Any] = (1, 1, 2, 3), (1, 1, 3, 2)
-_VOLUME: tuple[Any, Any] = (1, 2, 2, 1, 3), (1, 1, 2, 1, 3)
+_VOLUME: tuple[Any, Any] = (1, 1, 2, 1, 3), (1, 1, 1, 1, 3)
 for _shapes, _mode, _padding, _corners in (
     (_PLANE, "bilinear", "zeros", False),
     (_PLANE, "bilinear", "border", True),
@@ -78,38 +78,23 @@ for _shapes, _mode, _padding, _corners in (
     _x, _grid = array(*_shapes[0]), array(*_shapes[1], low=-1.63, high=1.61)
     _out = array(*_shapes[0][:2], *_shapes[1][1:-1])
     add_sample("grid_sample", _x, _grid, **_how)
-    add_sample("grid_sample_grad_x", _out, _grid, x_shape=_shapes[0], **_how)
-    add_sample("grid_sample_grad_grid", _out, _x, _grid, **_how)
+    _orders = 2 if _mode == "bicubic" or _shapes is _PLANE and not _corners else 1
+    add_sample("grid_sample_grad_x", _out, _grid, x_shape=_shapes[0], **_how, orders=_orders)
+    add_sample("grid_sample_grad_grid", _out, _x, _grid, **_how, orders=_orders)
 
 # --- labellings -----------------------------------------------------------------------------
 
 _LABELS = np.array([[1, 1, 2], [3, 2, 0]])
-for _blank, _safe in ((0, False), (0, True)):
-    add_sample(
-        "ctc_loss",
-        array(6, 2, 4, low=-3, high=-0.2),
-        _LABELS,
-        np.array([6, 4]),
-        np.array([3, 2]),
-        blank=_blank,
-        zero_infinity=_safe,
-    )
-add_sample(
-    "ctc_loss",
-    array(2, 2, 4, low=-3, high=-0.2),
-    _LABELS,
-    np.array([2, 0]),
-    np.array([3, 0]),
-    blank=0,
-    zero_infinity=True,
-    orders=0,
-)
-add_sample(
-    "ctc_loss",
-    array(3, 1, 2, low=-3, high=-0.2),
-    np.zeros((1, 0), np.int64),
-    np.array([3]),
-    np.array([0]),
-    blank=1,
-    zero_infinity=False,
-)
+_NO_LABELS = np.zeros((1, 0), np.int64)
+# The last one has no path for its first target: an infinite loss.
+for _shape, _labels, _steps, _counts, _blank, _safe, _orders in (
+    ((5, 2, 4), _LABELS, (5, 3), (3, 2), 0, False, 2),
+    ((4, 2, 4), _LABELS, (4, 3), (3, 1), 0, True, 1),
+    ((3, 1, 2), _NO_LABELS, (3,), (0,), 1, False, 2),
+    ((2, 2, 4), _LABELS, (2, 0), (3, 0), 0, True, 0),
+):
+    _x = array(*_shape, low=-3, high=-0.2)
+    _ints = _labels, np.array(_steps), np.array(_counts)
+    _options = {"blank": _blank, "zero_infinity": _safe, "orders": _orders}
+    add_sample("ctc_loss", _x, *_ints, **_options)
+    add_sample("ctc_loss_grad", array(_shape[1]), _x, *_ints, **_options)
