@@ -114,9 +114,10 @@ def _score_shape(query: Any, key: Any, value: Any) -> tuple[int, ...]:
     leading = [tuple(x.shape[:-2]) for x in (query, key, value)]
     try:
         batch = broadcast_shapes(*leading, what=_NAME)
-    except ValueError as error:
+    except ValueError:
+        rule = "leading sizes must be equal or 1, counted from the last"
         fix = "enable_gqa=True shares heads of key and value; unsqueeze inserts a size of 1"
-        raise ShapeError(explain(_NAME, _sizes(query, key, value), str(error), fix)) from None
+        raise ShapeError(explain(_NAME, _sizes(query, key, value), rule, fix)) from None
     return (*batch, query.shape[-2], key.shape[-2])
 
 

@@ -26,7 +26,8 @@ def attention(
     """softmax(scale * q kᵀ + mask) v, and the weights before dropout."""
     scores = np.matmul(q * q.dtype.type(scale), np.swapaxes(k, -1, -2))  # (.., queries, keys)
     if causal:
-        np.copyto(scores, -np.inf, where=~np.tri(*scores.shape[-2:], dtype=bool))
+        earlier: Array = np.tri(*scores.shape[-2:])
+        np.copyto(scores, -np.inf, where=earlier == 0)
     if mask is not None:
         scores = _masked(scores, mask)
     weights = _softmax(scores)

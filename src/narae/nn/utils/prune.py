@@ -240,7 +240,7 @@ class _Structured(BasePruningMethod):
 
     def kept_channels(self, t: Any, count: int) -> Any:
         """True for each channel that stays, when `count` are pruned."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not say which channels it keeps")
 
     def compute_mask(self, t: Any, default_mask: Any) -> Any:
         check_structured(t)
