@@ -466,7 +466,7 @@ def _widened(x):
     return x
 
 
-# PyTorch computes these in float64 with the constants of float32, and holds them in its own tests to
+# PyTorch computes these in float64 with the constants of float32, and its own tests hold them to
 # the precision named there. Narae's are right to 1e-13: test_special_functions.py asks mpmath.
 IMPRECISE = re.compile(r"special\.(airy_ai|bessel_[jy][01])")
 
