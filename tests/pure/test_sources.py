@@ -97,6 +97,7 @@ class TestOnDisk:
 
     @pytest.mark.parametrize("place", ["root/letters", "cache/data/letters"])
     def test_a_wrong_checksum_is_refused_naming_both(self, tmp_path, place):
+        """G19: mirrors + checksums + offline cache: what was altered is not used."""
         path = put(tmp_path / place / "a-idx.gz", CONTENT + b"!")
         with pytest.raises(DataError) as caught:
             find_files(letters(), tmp_path / "root", download=False)
@@ -144,6 +145,7 @@ class TestOnDisk:
 
 class TestDownload:
     def test_a_good_file_lands_in_the_cache_and_is_not_asked_for_twice(self, web, tmp_path):
+        """G19: mirrors + checksums + offline cache: a second run needs no network."""
         put(web.folder / "a-idx.gz")
         file_set = letters(f"{web.address}/")
         for _ in range(2):
@@ -154,6 +156,7 @@ class TestDownload:
         assert [entry.name for entry in path.parent.iterdir()] == ["a-idx.gz"]
 
     def test_the_second_mirror_helps_when_the_first_has_no_such_file(self, web):
+        """G19: mirrors + checksums + offline cache: one address after the other is tried."""
         put(web.folder / "second/a-idx.gz")
         file_set = letters(f"{web.address}/first/", f"{web.address}/second/")
         assert find_files(file_set)["images"].read_bytes() == CONTENT

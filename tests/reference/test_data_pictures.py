@@ -166,6 +166,10 @@ def test_mnist_class(small_mnist):
     assert mnist.targets.dtype is narae.int64
     assert len(dsets.MNIST("x", train=False, download=True)) == 3
     assert [download for _, download in small_mnist] == [False, True]
+    assert repr(mnist) == (
+        "Dataset MNIST\n    Number of datapoints: 5\n    Root location: MNIST_data\n"
+        "    Split: Train\n    StandardTransform\nTransform: ToTensor()"
+    )
 
 
 @pytest.mark.parametrize(
@@ -178,7 +182,7 @@ def test_mnist_class(small_mnist):
     ],
 )
 def test_old_names_warn(small_mnist, old, new):
-    """G24: the old names work and warn, at the user's line."""
+    """G24: UserWarning "test_data has been renamed data": emitted, at the user's line."""
     mnist = dsets.MNIST("x", train=False)
     with pytest.warns(UserWarning, match=f"^{old} has been renamed {new}$") as caught:
         value = getattr(mnist, old)
