@@ -80,7 +80,7 @@ def largest_difference(model: nn.Sequential) -> float:
 def draw_plane(axes: object, model: nn.Module, title: str) -> None:
     """Probability of 1 as colour, the boundary as a line."""
     chance = 1 / (1 + np.exp(-scores(model, SIDE)))
-    axes.contourf(SIDE, SIDE, chance, levels=np.linspace(0, 1, 9), cmap="Blues", alpha=0.75)
+    axes.contourf(SIDE, SIDE, chance, levels=np.linspace(0, 1, 10), cmap="Blues", alpha=0.75)
     if np.ptp(chance) > 0.01:
         axes.contour(SIDE, SIDE, chance, levels=[0.5], colors=[common.ORANGE], linewidths=2.5)
     else:

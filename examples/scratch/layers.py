@@ -54,7 +54,7 @@ class Relu:
 
     def forward(self, x: Array, train: bool = True) -> Array:
         self.positive = x > 0
-        return x * self.positive
+        return np.maximum(x, 0)
 
     def backward(self, grad_out: Array) -> Array:
         return grad_out * self.positive
