@@ -7,6 +7,7 @@ folder with these two), each with one folder a class.
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import narae.nn as nn
 import narae.nn.functional as F
@@ -31,8 +32,8 @@ SETTINGS = Settings(epochs=12, lr=4e-3, batch_size=128, seed=0)
 def data(data_dir: Path | None) -> Data:
     """Pictures to learn from, changed a little each time, and pictures to test on."""
     # Means and standard deviations of all training pixels, by channel.
-    plain = [ToTensor(), Normalize((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))]
-    changed = [RandomCrop(32, padding=4), RandomHorizontalFlip(), *plain]
+    plain: list[Any] = [ToTensor(), Normalize((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))]
+    changed: list[Any] = [RandomCrop(32, padding=4), RandomHorizontalFlip(), *plain]
     folder = folder_of_pictures(data_dir)
     if folder is not None:
         train = ImageFolder(folder / "train", Compose(changed))
