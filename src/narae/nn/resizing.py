@@ -26,6 +26,7 @@ _CURVES: dict[str, tuple[str, tuple[int, ...]]] = {
     "bicubic": ("cubic", (2,)),
     "lanczos": ("lanczos", (2,)),
 }
+_LINES = ("linear", "bilinear", "trilinear")
 _WITHOUT_CORNERS = ("nearest", "nearest-exact", "area")
 _AVERAGES = (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)
 
@@ -71,7 +72,8 @@ def interpolate(
     curve, dims = _CURVES[mode]
     if len(space) not in dims:
         raise NotSupportedError(
-            f"Got {len(space) + 2}D input, but {mode} mode needs {dims[0] + 2}D input"
+            f"Got {len(space) + 2}D input, but {mode} mode needs {dims[0] + 2}D input. Fix: "
+            f"mode={_LINES[len(space) - 1]!r}"
         )
     if mode == "area":
         return _AVERAGES[len(space) - 1](input, out)

@@ -20,7 +20,9 @@ class _Paths:
         (time, batch, _), width = x.shape, 2 * labels.shape[1] + 1
         self.states = np.full((batch, width), blank)
         self.states[:, 1::2] = labels
-        self.emissions = x[:, np.arange(batch)[:, None], self.states]  # (time, batch, states)
+        # Sums of many logarithms are large, and their differences matter: float64.
+        emissions = x[:, np.arange(batch)[:, None], self.states]  # (time, batch, states)
+        self.emissions = emissions.astype(np.float64)
         self.alive = np.arange(time)[:, None] < input_lengths  # (time, batch)
         self.last = counts * 2
         self.skips = np.zeros((batch, width), bool)
@@ -93,7 +95,7 @@ def ctc_loss(
         labels: (batch, longest), filled up with anything that is a class
     """
     paths = _Paths(log_probs, labels, input_lengths, target_lengths, blank)
-    return -paths.log_probability(paths.forward()[-1])
+    return (-paths.log_probability(paths.forward()[-1])).astype(log_probs.dtype)
 
 
 @np.errstate(all="ignore")
@@ -118,9 +120,13 @@ def ctc_loss_grad(
     share *= -grad[:, None]
     share[~counted] = 0
     time, batch, classes = log_probs.shape
-    grad_x = np.zeros_like(log_probs, order="C")
+    grad_x = np.zeros(log_probs.shape, log_probs.dtype)
     rows = np.arange(time * batch).reshape(time, batch, 1) * classes
-    np.add.at(grad_x.reshape(-1), (rows + paths.states).reshape(-1), share.reshape(-1))
+    np.add.at(
+        grad_x.reshape(-1),
+        (rows + paths.states).reshape(-1),
+        share.reshape(-1).astype(grad_x.dtype),
+    )
     return grad_x
 
 
