@@ -215,3 +215,125 @@ def test_streams_come_in_pytorchs_order(workers, drop_last):
     if workers == 0:
         expected = theirs.DataLoader(Theirs(), batch_size=2, drop_last=drop_last)
         assert batches == [batch.tolist() for batch in expected]
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("drop_last", [False, True])
+@pytest.mark.parametrize(("items", "replicas"), [(10, 3), (7, 7), (2, 5), (12, 4)])
+def test_shares_of_processes_are_pytorchs(items, replicas, shuffle, drop_last):
+    for rank in range(replicas):
+        samplers = [
+            room.DistributedSampler(
+                range(items), replicas, rank, shuffle=shuffle, seed=3, drop_last=drop_last
+            )
+            for room in (data, theirs)
+        ]
+        for epoch in (0, 5):
+            for sampler in samplers:
+                sampler.set_epoch(epoch)
+            assert list(samplers[0]) == list(samplers[1])
+            assert len(samplers[0]) == len(samplers[1])
+
+
+def test_shares_that_nobody_can_know_are_refused():
+    with pytest.raises(ValueError, match="no process groups"):
+        data.DistributedSampler(range(4))
+    for room in (data, theirs):
+        with pytest.raises(ValueError, match="Invalid rank"):
+            room.DistributedSampler(range(4), 2, 2)
+
+
+class Streamed:
+    """Five samples, and which worker gave them."""
+
+    def __iter__(self):
+        info = self.get_worker_info()
+        share = range(5) if info is None else range(info.id, 5, info.num_workers)
+        return iter([index + 100 * (0 if info is None else info.id) for index in share])
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2, 3])
+@pytest.mark.parametrize("context", [None, "fork"])
+def test_streams_of_workers_are_pytorchs(workers, context):
+    """G10: worker for worker and batch for batch, with threads and with processes."""
+    if context and not workers:
+        pytest.skip("no workers, no processes")
+    found = []
+    for room in (data, theirs):
+        body = {"get_worker_info": staticmethod(room.get_worker_info)}
+        stream = type("Stream", (Streamed, room.IterableDataset), body)()
+        kind = context if room is data else None
+        loader = room.DataLoader(
+            stream, batch_size=2, num_workers=workers, multiprocessing_context=kind
+        )
+        found.append([batch.tolist() for batch in loader])
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("context", [None, "fork"])
+@pytest.mark.parametrize("generator", [False, True])
+def test_batches_of_workers_are_pytorchs(context, generator):
+    """G10: the order of a shuffle, and the stream after it, for two passes with workers."""
+
+    def make(library, room):
+        own = library.Generator().manual_seed(3) if generator else None
+        kind = context if room is data else None
+        loader = room.DataLoader(
+            list(range(23)),
+            batch_size=4,
+            shuffle=True,
+            num_workers=2,
+            generator=own,
+            multiprocessing_context=kind,
+        )
+        return [list(loader), list(loader)]
+
+    assert_same(make)
+
+
+def test_options_of_workers_are_accepted():
+    for room in (data, theirs):
+        loader = room.DataLoader(
+            list(range(4)),
+            num_workers=1,
+            pin_memory=False,
+            prefetch_factor=3,
+            persistent_workers=False,
+            in_order=True,
+            timeout=30,
+            worker_init_fn=print,
+            multiprocessing_context="fork",
+        )
+        assert loader.prefetch_factor == 3
+        assert loader.multiprocessing_context.get_start_method() == "fork"
+    for room in (data, theirs):
+        with pytest.raises(ValueError):
+            room.DataLoader([1], multiprocessing_context="fork")
+        with pytest.raises(ValueError):
+            room.DataLoader([1], num_workers=1, multiprocessing_context="threads")
+
+
+@pytest.mark.parametrize("way", ["seed", "time out", "kill"])
+def test_what_fails_in_a_worker_fails_with_pytorchs_class(way):
+    import os
+    import time
+
+    def fail(index):
+        if way == "time out":
+            time.sleep(3)
+        elif way == "kill":
+            os._exit(1)
+        raise IndexError("no sample 0")
+
+    kinds = []
+    for room in (data, theirs):
+        body = {"__len__": lambda self: 4, "__getitem__": lambda self, index: fail(index)}
+        dataset = type("Failing", (room.Dataset,), body)()
+        limit = 1 if way == "time out" else 0
+        loader = room.DataLoader(
+            dataset, num_workers=1, timeout=limit, multiprocessing_context="fork"
+        )
+        with pytest.raises((RuntimeError, IndexError)) as caught:
+            next(iter(loader))
+        kinds.append(IndexError if isinstance(caught.value, IndexError) else RuntimeError)
+    assert kinds[0] is kinds[1]

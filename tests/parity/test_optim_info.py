@@ -31,6 +31,20 @@ def configurations(name):
     return rows
 
 
+DECAYING = {
+    "SGD": {},
+    "Adagrad": {},
+    "Adadelta": {},
+    "RMSprop": {},
+    "Adam": {},
+    "AdamW": {},
+    "NAdam": {"decoupled_weight_decay": True},
+    "RAdam": {"decoupled_weight_decay": True},
+    "Adamax": {},
+    "ASGD": {},
+    "Adafactor": {},
+    "Muon": {},
+}
 ALL = [row for name in ELIGIBLE for row in configurations(name)]
 
 
@@ -103,14 +117,96 @@ def assert_close(ours, theirs, tolerance):
 
 @pytest.mark.parametrize(("name", "options"), ALL)
 def test_fifty_steps_are_pytorchs(name, options):
+    assert_fifty_steps_agree(name, options)
+
+
+def assert_fifty_steps_agree(name, options):
     ours, theirs = (Hill(library, name, options) for library in (narae, torch))
     for number in range(STEPS):
         losses = [hill.step(number) for hill in (ours, theirs)]
         assert_close(ours, theirs, TOLERANCE.get(name, 1e-12))
         if losses[1] is not None:
             np.testing.assert_allclose(*(float(loss) for loss in losses), rtol=1e-8)
-    assert np.isfinite(ours.values()[0]).all()
+    assert all(np.isfinite(value).all() for value in ours.values())
     assert np.abs(ours.values()[0] - Hill(narae, name, options).values()[0]).max() > 1e-5
+
+
+def test_e23_gradient_descent():
+    """E23: "update equality with torch"."""
+    for options in ({}, {"lr": 0.01}, {"lr": 0.01, "maximize": True}):
+        assert_fifty_steps_agree("SGD", options)
+
+
+def test_e25_momentum():
+    """E25: the velocity keeps past directions as PyTorch's does."""
+    for options in ({"momentum": 0.9}, {"momentum": 0.9, "dampening": 0.5}):
+        assert_fifty_steps_agree("SGD", {"lr": 0.01, **options})
+
+
+def test_e26_adagrad():
+    """E26: "equality"; that its effective learning rate falls to 0 is another test's matter."""
+    for options in ({"lr": 0.1}, {"lr": 0.1, "lr_decay": 0.5, "initial_accumulator_value": 0.1}):
+        assert_fifty_steps_agree("Adagrad", options)
+
+
+def test_e27_adam():
+    """E27: "equality incl. bias correction": the first step has the size of the learning rate."""
+    for options in ({}, {"lr": 0.1}, {"lr": 0.1, "amsgrad": True, "betas": (0.5, 0.9)}):
+        assert_fifty_steps_agree("Adam", options)
+    p = narae.tensor([1.0, -2.0], dtype=narae.float64, requires_grad=True)
+    optimizer = narae.optim.Adam([p], lr=0.25)
+    p.grad = narae.tensor([1e-3, 1e3], dtype=narae.float64)
+    optimizer.step()
+    np.testing.assert_allclose(p.detach().numpy(), [0.75, -2.25], rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", sorted(DECAYING))
+def test_e34_weight_decay(name):
+    """E34: "equality", for the penalty in the gradient and for the decoupled one."""
+    assert_fifty_steps_agree(name, {"lr": 0.01, "weight_decay": 0.3, **DECAYING[name]})
+
+
+def test_h12_nesterov():
+    """H12: "torch equality" of Nesterov's look ahead."""
+    assert_fifty_steps_agree("SGD", {"lr": 0.01, "momentum": 0.9, "nesterov": True})
+
+
+def test_h13_adadelta():
+    """H13: "equality"."""
+    for options in ({}, {"rho": 0.5, "lr": 3.0}):
+        assert_fifty_steps_agree("Adadelta", options)
+
+
+def test_h14_rmsprop():
+    """H14: "equality"."""
+    for options in ({}, {"momentum": 0.9}, {"centered": True, "alpha": 0.5}):
+        assert_fifty_steps_agree("RMSprop", options)
+
+
+def test_g21_criterion_and_optimizer_of_the_course():
+    """G21: `CrossEntropyLoss().to(device)`, `optim.Adam(lr=0.001)`: "equality"."""
+    rng = np.random.default_rng(0)
+    start, x = rng.normal(size=(4, 6)), rng.normal(size=(20, 6))
+    labels, found = rng.integers(0, 4, 20), []
+    for library in (narae, torch):
+        device = library.device("cpu")
+        model = library.nn.Linear(6, 4).double()
+        with library.no_grad():
+            model.weight.copy_(library.tensor(start))
+            model.bias.zero_()
+        criterion = library.nn.CrossEntropyLoss().to(device)
+        optimizer = library.optim.Adam(model.parameters(), lr=0.001)
+        losses = []
+        for _ in range(STEPS):
+            optimizer.zero_grad()
+            loss = criterion(model(library.tensor(x)), library.tensor(labels))
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+        found.append([np.array(losses), model.weight.detach().numpy()])
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-11)
+    assert found[0][0][-1] < found[0][0][0]
 
 
 @pytest.mark.parametrize(("name", "options"), ALL)

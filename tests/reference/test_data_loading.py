@@ -63,7 +63,7 @@ def test_batches_are_lists_of_tensors(quizzes):
 
 
 def test_60000_samples_in_batches_of_128_are_468():
-    """G20: with drop_last the 96 samples left over are left out."""
+    """G20: "총 배치의 수 = 468": with drop_last the 96 samples left over are left out."""
     loader = DataLoader(dataset=range(60_000), batch_size=128, shuffle=True, drop_last=True)
     assert len(loader) == 468
     assert len(DataLoader(range(60_000), batch_size=128)) == 469

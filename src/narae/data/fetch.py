@@ -2,12 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import count
 from typing import Any, Protocol
 
 from narae.tensors.random import use_generator
 
-from .collate import default_collate
+from .collate import default_collate, default_convert
 from .combined import sample_at, samples_of
 from .quiet import draws_nothing
 from .sampler import BatchSampler, Sampler
@@ -46,7 +47,8 @@ class IndexFetcher:
         self.dataset, self._indices = dataset, indices
         self.batched, self.collate = batched, collate
         self._plain = batched and collate is default_collate
-        self._quiet = draws_nothing(dataset) and collate is default_collate
+        self._own_collate = collate not in (default_collate, default_convert)
+        self._quiet = draws_nothing(dataset) and not self._own_collate
         self._streams = SampleStreams(0, "here")
 
     def __getstate__(self) -> dict[str, Any]:
@@ -78,15 +80,13 @@ class IndexFetcher:
             return self._fetched(request)
 
     def _fetched(self, request: Request) -> Any:
-        if not self.batched:
-            with self._streams.watched(self.dataset):
-                sample = sample_at(self.dataset, request.indices)
-            return self.collate(sample)
-        with self._streams.watched(self.dataset):
-            samples = samples_of(self.dataset, request.indices)
+        streams, indices = self._streams, request.indices
+        take: Any = samples_of if self.batched else sample_at
+        fetch = partial(take, self.dataset, indices)
+        samples = fetch() if self._quiet else streams.samples(self.dataset, fetch)
         if not self._quiet:
-            self._streams.begin(f"collate {request.number}")
-        return self._collated(samples, request.indices)
+            streams.begin(f"collate {request.number}", self._own_collate)
+        return self._collated(samples, indices) if self.batched else self.collate(samples)
 
     def _collated(self, samples: list[Any], indices: list[Any]) -> Any:
         try:
@@ -124,23 +124,22 @@ class StreamFetcher:
         """
         wanted = self.batch_size or 1
         with self._streams.batch():
-            with self._streams.watched(self.dataset):
-                samples = self._next(wanted)
+            samples = self._next(wanted)
             if len(samples) < wanted and (self.drop_last or not samples):
                 raise Exhausted
             if request.skip:
                 return None
-            self._streams.begin(f"collate {self._place}")
+            self._streams.begin(f"collate {self._place}", True)
             return self.collate(samples[0] if self.batch_size is None else samples)
 
     def _next(self, wanted: int) -> list[Any]:
         """So many samples, or what is left."""
         if self._samples is None:
-            self._streams.begin("start")
+            self._streams.begin("start", True)
             self._samples = iter(self.dataset)
         samples: list[Any] = []
         while len(samples) < wanted:
-            self._streams.begin(f"{self._place}")
+            self._streams.begin(f"{self._place}", True)
             try:
                 samples.append(next(self._samples))
             except StopIteration:

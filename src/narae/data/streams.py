@@ -9,13 +9,10 @@ draw the same; each pass draws anew. The streams of the program outside stay unt
   without workers, seed them for each sample. Thread workers cannot: they warn.
 """
 
-# ruff: noqa: NPY002 - the global streams of NumPy are what this file is about
-
-import ctypes
-import random
 import threading
 import warnings
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from typing import Any
@@ -28,8 +25,7 @@ from narae.tensors.devices import CPU
 from narae.tensors.mt19937 import MT19937
 from narae.tensors.random import Generator, use_generator
 
-Words = npt.NDArray[np.uint32]
-_POSITION = 624  # of the word that holds it, in a Mersenne Twister
+from .global_streams import Kept, marks, seed_globals
 
 
 def hashed(seed: int, key: str) -> int:
@@ -109,73 +105,6 @@ class SampleGenerator(Generator):
             self._engine = MT19937(self._seed)
 
 
-# --- the streams that a process has once ----------------------------------------------------
-
-
-def numpy_words() -> Words | None:
-    """The state of NumPy's global stream as it lies in memory: 624 words and the position.
-
-    Reading it through `numpy.random.get_state` takes a hundred times as long. None if the stream is
-    no Mersenne Twister, which is checked against that function.
-    """
-    bits: Any = np.random.mtrand._rand._bit_generator
-    if not isinstance(bits, np.random.MT19937):
-        return None
-    known = _known_words.get(id(bits))
-    if known is not None and known[0] is bits:
-        return known[1]
-    memory: Any = (ctypes.c_uint32 * (_POSITION + 1)).from_address(bits.ctypes.state_address)
-    words: Words = np.frombuffer(memory, np.uint32)
-    state = bits.state["state"]
-    if words[_POSITION] != state["pos"] or not np.array_equal(words[:_POSITION], state["key"]):
-        return None
-    _known_words[id(bits)] = bits, words
-    return words
-
-
-_known_words: dict[int, tuple[Any, Words]] = {}
-
-
-def _save_numpy() -> tuple[Words, float | None] | None:
-    """NumPy's stream, and the second normal number of a pair if it waits to be used."""
-    words = numpy_words()
-    if words is None:
-        return None
-    kept = words.copy()
-    normal = np.random.standard_normal()
-    waiting = normal if words[_POSITION] == kept[_POSITION] else None
-    return kept, waiting
-
-
-def _restore_numpy(saved: tuple[Words, float | None] | None) -> None:
-    words = numpy_words()
-    if saved is None or words is None:
-        return
-    np.random.seed(0)  # forgets a normal number that waits
-    words[:] = saved[0]
-    if saved[1] is not None:
-        kind, key, position, *_ = np.random.get_state()
-        np.random.set_state((kind, key, position, 1, saved[1]))  # type: ignore[arg-type]
-
-
-@contextmanager
-def global_streams_kept() -> Iterator[None]:
-    """Put `numpy.random` and `random` back at the end to where they are now.
-
-    >>> np.random.seed(0)
-    >>> with global_streams_kept():
-    ...     _ = np.random.rand(3), random.random()
-    >>> round(np.random.rand(), 4)
-    0.5488
-    """
-    kept_numpy, kept = _save_numpy(), random.getstate()
-    try:
-        yield
-    finally:
-        random.setstate(kept)
-        _restore_numpy(kept_numpy)
-
-
 # --- for a fetcher --------------------------------------------------------------------------
 
 
@@ -190,7 +119,8 @@ class SampleStreams:
     def __init__(self, seed: int, place: str) -> None:
         self.seed, self.place = seed, place
         self.repeats: list[int] | None = None
-        self._watched = 0
+        self.seeds_globals = False
+        self._watched = False
 
     @contextmanager
     def batch(self, repeats: list[int] | None = None) -> Iterator[None]:
@@ -202,37 +132,56 @@ class SampleStreams:
         self.repeats = repeats
         before, _active.streams = _active.streams, self
         generator = use_generator(None)
+        kept = Kept() if self.place == "here" else None
         try:
-            if self.place == "here":
-                with global_streams_kept():
-                    yield
-            else:
-                yield
+            yield
         finally:
+            if kept is not None:
+                kept.restore()
             use_generator(generator)
             _active.streams = before
 
-    def begin(self, key: str) -> None:
+    def begin(self, key: str, seeds_globals: bool = False) -> None:
         """Whatever is drawn from now on in this thread belongs to a sample."""
         seed = hashed(self.seed, key)
         use_generator(SampleGenerator(seed))
-        if self.place != "thread":
-            random.seed(seed)
-            if numpy_words() is not None:
-                np.random.seed(seed % 2**32)
+        if (seeds_globals or self.seeds_globals) and self.place != "thread":
+            seed_globals(seed)
 
-    @contextmanager
-    def watched(self, dataset: Any) -> Iterator[None]:
-        """Warn if the first sample of a thread worker draws from a stream of the whole process."""
-        if self.place != "thread" or self._watched:
-            yield
-            return
-        self._watched += 1
-        before = _global_marks()
-        yield
-        moved = [name for name, mark in _global_marks().items() if mark != before[name]]
-        for name in moved:
-            _warn_of_shared(dataset, name)
+    def samples(self, dataset: Any, fetch: Callable[[], Any]) -> Any:
+        """What `fetch` returns, each sample with a stream of its own.
+
+        To seed the streams of the process takes longer than to fetch a simple sample. So it is done
+        only for a data set that draws from them: when that shows, the batch is fetched again.
+        """
+        if self.place == "thread":
+            return self._watch(dataset, fetch)
+        self.seeds_globals = type(dataset) in _drawing
+        if self.seeds_globals:
+            return fetch()
+        before = marks()
+        samples = fetch()
+        if marks() == before:
+            return samples
+        _drawing.add(type(dataset))
+        self.seeds_globals = True
+        return fetch()
+
+    def _watch(self, dataset: Any, fetch: Callable[[], Any]) -> Any:
+        """Warn if the first batch of a thread worker draws from a stream of the process."""
+        if self._watched:
+            return fetch()
+        self._watched = True
+        before, ended = marks(), Kept.ended
+        samples = fetch()
+        after = marks()
+        if Kept.begun == ended:  # no loader without workers moved them for a moment
+            for name in [name for name in after if after[name] != before[name]]:
+                _warn_of_shared(dataset, name)
+        return samples
+
+
+_drawing: "weakref.WeakSet[type]" = weakref.WeakSet()  # data sets seen to draw from them
 
 
 class _Active(threading.local):
@@ -254,14 +203,6 @@ def begin_sample(key: Any, place: int = 0) -> None:
         return
     repeat = streams.repeats[place] if streams.repeats else 0
     streams.begin(f"{key!r} again {repeat}" if repeat else repr(key))
-
-
-def _global_marks() -> dict[str, Any]:
-    words = numpy_words()
-    return {
-        "numpy.random": None if words is None else words[[0, 1, _POSITION]].tolist(),
-        "random": hash(random.getstate()),
-    }
 
 
 def _warn_of_shared(dataset: Any, name: str) -> None:
