@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 
 import hypothesis.strategies as st
@@ -470,6 +471,31 @@ def test_a_process_is_forked_while_threads_work():
     for _ in range(3):
         next(threads)
         assert passes(Noisy(), 1, num_workers=2, **FORK) == passes(Noisy(), 1)
+
+
+@needs_fork
+def test_a_lock_that_a_thread_holds_does_not_stop_a_forked_worker():
+    """A thread compiles while the worker is forked; the worker compiles too."""
+    held, done = threading.Event(), threading.Event()
+
+    def slow(x):
+        held.set()
+        done.wait(20)
+        return x + 1
+
+    class Compiling(Noisy):
+        def __getitem__(self, index):
+            return narae.compile(lambda x: x * 2)(narae.ones(2))
+
+    thread = threading.Thread(target=lambda: narae.compile(slow)(narae.ones(2)))
+    thread.start()
+    held.wait(20)
+    try:
+        loader = DataLoader(Compiling(length=2), num_workers=1, timeout=15, **FORK)
+        assert next(iter(loader)).tolist() == [[2.0, 2.0]]
+    finally:
+        done.set()
+        thread.join()
 
 
 def test_what_spawn_cannot_take_along_is_named():

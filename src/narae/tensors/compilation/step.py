@@ -2,6 +2,7 @@
 
 import inspect
 import logging
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import update_wrapper
@@ -22,6 +23,8 @@ from .trees import flatten
 
 logger = logging.getLogger("narae.compile")
 _tracing = threading.RLock()
+if hasattr(os, "register_at_fork"):  # a thread that held it does not come along
+    os.register_at_fork(after_in_child=_tracing._at_fork_reinit)  # type: ignore[attr-defined]
 
 
 class CompiledStep:
