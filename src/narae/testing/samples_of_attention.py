@@ -1,12 +1,14 @@
 """Samples of attention: masks of every kind, dropout, shared heads, hidden rows, nothing at all."""
 
+from typing import Any
+
 import numpy as np
 
 from .samples import add_sample, array, index, turned
 
-_PLAIN = {"scale": 0.5, "causal": False, "keep_scale": 1.0}
-_CAUSAL = {"scale": 0.7, "causal": True, "keep_scale": 1.0}
-_DROPPED = {"scale": 0.5, "causal": False, "keep_scale": 2.0}
+_PLAIN: dict[str, Any] = {"scale": 0.5, "causal": False, "keep_scale": 1.0}
+_CAUSAL: dict[str, Any] = {"scale": 0.7, "causal": True, "keep_scale": 1.0}
+_DROPPED: dict[str, Any] = {"scale": 0.5, "causal": False, "keep_scale": 2.0}
 _Q, _K, _V = array(2, 3, 4), array(2, 5, 4), array(2, 5, 2)
 _KEEP = index(2, 3, 5, below=2) > 0
 _OPEN = index(3, 5, below=3) > 0
