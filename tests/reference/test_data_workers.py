@@ -153,6 +153,47 @@ def test_no_number_comes_twice(options):
         assert len(set(column)) == expected
 
 
+class Late(Dataset):
+    """Draws from NumPy's stream for its later samples only, and counts what it is asked for."""
+
+    def __init__(self):
+        self.asked = []
+
+    def __len__(self):
+        return 20
+
+    def __getitem__(self, index):
+        self.asked.append(index)
+        return np.random.rand() if index >= 12 else float(index)  # noqa: NPY002
+
+
+class Early(Late):
+    """Draws for each sample."""
+
+    def __getitem__(self, index):
+        self.asked.append(index)
+        return np.random.rand()  # noqa: NPY002
+
+
+def batches_of(dataset, **options):
+    narae.manual_seed(1)
+    return [batch.tolist() for batch in DataLoader(dataset, 4, **options)]
+
+
+def test_samples_are_fetched_once_unless_a_later_batch_is_the_first_to_draw():
+    early = Early()
+    found = batches_of(early)
+    assert early.asked == list(range(20))
+    assert batches_of(Early()) == found
+    late = Late()
+    found = batches_of(late)
+    assert late.asked == [*range(16), *range(12, 20)]
+    for _ in range(2):  # now it is known that the class draws
+        late = Late()
+        assert batches_of(late) == found
+        assert late.asked == list(range(20))
+
+
 def test_a_sample_that_is_drawn_again_is_another():
     """Sampling with replacement does not repeat what was drawn for a sample."""
     sampler = WeightedRandomSampler([1.0, 5.0], 40)

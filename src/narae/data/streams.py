@@ -120,7 +120,8 @@ class SampleStreams:
         self.seed, self.place = seed, place
         self.repeats: list[int] | None = None
         self.seeds_globals = False
-        self._watched = False
+        self._watched = self._learning = self._drew = False
+        self._after_seeding: Any = None
 
     @contextmanager
     def batch(self, repeats: list[int] | None = None) -> Iterator[None]:
@@ -146,26 +147,48 @@ class SampleStreams:
         seed = hashed(self.seed, key)
         use_generator(SampleGenerator(seed))
         if (seeds_globals or self.seeds_globals) and self.place != "thread":
+            self._look()
             seed_globals(seed)
+            self._after_seeding = marks() if self._learning else None
 
     def samples(self, dataset: Any, fetch: Callable[[], Any]) -> Any:
         """What `fetch` returns, each sample with a stream of its own.
 
-        To seed the streams of the process takes longer than to fetch a simple sample. So it is done
-        only for a data set that draws from them: when that shows, the batch is fetched again.
+        To seed the streams of the process takes longer than to fetch a simple sample. So the first
+        batch shows whether a data set draws from them, and they are seeded on if it does. Should a
+        later batch be the first to draw, that one is fetched again.
         """
         if self.place == "thread":
             return self._watch(dataset, fetch)
-        self.seeds_globals = type(dataset) in _drawing
+        kind = type(dataset)
+        if kind not in _draws:
+            return self._learn(kind, fetch)
+        self.seeds_globals = _draws[kind]
         if self.seeds_globals:
             return fetch()
         before = marks()
         samples = fetch()
         if marks() == before:
             return samples
-        _drawing.add(type(dataset))
-        self.seeds_globals = True
+        self.seeds_globals = _draws[kind] = True
         return fetch()
+
+    def _learn(self, kind: type, fetch: Callable[[], Any]) -> Any:
+        """Fetch a first batch, and find out whether its samples draw from the process's streams."""
+        self.seeds_globals = self._learning = True
+        self._drew, self._after_seeding = False, None
+        try:
+            samples = fetch()
+            self._look()
+        finally:
+            self._learning = False
+        _draws[kind] = self._drew
+        return samples
+
+    def _look(self) -> None:
+        """Note whether something was drawn since the streams were seeded."""
+        if self._after_seeding is not None and marks() != self._after_seeding:
+            self._drew = True
 
     def _watch(self, dataset: Any, fetch: Callable[[], Any]) -> Any:
         """Warn if the first batch of a thread worker draws from a stream of the process."""
@@ -181,7 +204,8 @@ class SampleStreams:
         return samples
 
 
-_drawing: "weakref.WeakSet[type]" = weakref.WeakSet()  # data sets seen to draw from them
+# Whether data sets of a class draw from the streams of the process, as far as was seen.
+_draws: "weakref.WeakKeyDictionary[type, bool]" = weakref.WeakKeyDictionary()
 
 
 class _Active(threading.local):
