@@ -164,7 +164,7 @@ class Late(Dataset):
 
     def __getitem__(self, index):
         self.asked.append(index)
-        return np.random.rand() if index >= 12 else float(index)  # noqa: NPY002
+        return np.random.rand() if index >= 12 else float(index)
 
 
 class Early(Late):
@@ -172,7 +172,7 @@ class Early(Late):
 
     def __getitem__(self, index):
         self.asked.append(index)
-        return np.random.rand()  # noqa: NPY002
+        return np.random.rand()
 
 
 def batches_of(dataset, **options):
