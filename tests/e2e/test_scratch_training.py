@@ -239,7 +239,7 @@ def test_overfitting(overfitted):
     known, new, model = overfitted["nothing"]
     assert sum("w" in layer.params for layer in model.layers) == 7
     assert known > 0.88
-    assert known - new > 0.1
+    assert known - new > 0.18
 
 
 @pytest.mark.slow
@@ -283,6 +283,6 @@ def test_dropout_by_hand():
     assert out.mean() == pytest.approx(x.mean(), rel=0.01)
     assert (out == 0).mean() == pytest.approx(0.3, abs=0.01)
     kept = out != 0
-    assert out[kept] == pytest.approx(x[kept] / 0.7)
-    assert layer.backward(np.ones_like(x)) == pytest.approx(kept / 0.7)
-    assert layer.forward(x, train=False).tolist() == x.tolist()
+    np.testing.assert_allclose(out[kept], x[kept] / 0.7, rtol=1e-12)
+    np.testing.assert_allclose(layer.backward(np.ones_like(x)), kept / 0.7, rtol=1e-12)
+    assert (layer.forward(x, train=False) == x).all()
