@@ -161,7 +161,7 @@ def test_initial_values_decide():
 def test_initial_values_on_mnist():
     """E31: MNIST loss curves std 0.01 / Xavier / He (and E29)."""
     common = program("common")
-    chosen = common.options("", ["--mnist"], **common.MNIST)
+    chosen = common.options("", ["--mnist", "--out", "."], **common.MNIST)
     images, labels, *_ = common.load_images(chosen, 10_000, 100)
     curves = losses_by_init(images, labels, steps=300)
     ends = {name: np.mean(losses[-20:]) for name, losses in curves.items()}
