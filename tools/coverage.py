@@ -8,8 +8,10 @@ in scope.
 from __future__ import annotations
 
 import importlib
+import multiprocessing
 import pathlib
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -86,9 +88,17 @@ def write_list() -> list[str]:
 
 # --------------------------------------------------------------------------------------- the page
 def checked(kind: str) -> list[Any]:
-    """Return the report of every eligible operation, or of every module."""
-    harness = importlib.import_module(f"tests.parity.{kind}")
-    return [harness.check(name) for name in harness.eligible_names()]
+    """Return the report of every eligible operation, or of every module, by all processors."""
+    names = importlib.import_module(f"tests.parity.{kind}").eligible_names()
+    with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
+        return list(pool.map(_report, [kind] * len(names), names, chunksize=4))
+
+
+def _report(kind: str, name: str) -> Any:
+    import torch
+
+    torch.set_num_threads(1)
+    return importlib.import_module(f"tests.parity.{kind}").check(name)
 
 
 def section(title: str, reports: list[Any]) -> str:

@@ -102,16 +102,18 @@ def main(argv: list[str] | None = None) -> None:
         epochs:"""
     )
     figure, axes = common.new_figure(1, 3, width=10.5, height=3.5, sharey=True)
-    rows = []
+    rows, gaps = [], []
     for (name, remedy), place in zip(REMEDIES.items(), axes, strict=True):
         known, new, model = train(data, epochs, **remedy)
         ends = [float(np.mean(values[-20:])) for values in (known, new)]
         gap = ends[0] - ends[1]
+        gaps.append(gap)
         shares = [f"{value:.1%}" for value in (*ends, gap)]
         rows.append([name, *shares, weight_size(model)])
         place.plot(known, color=common.BLUE, label="training digits")
         place.plot(new, color=common.ORANGE, label="test digits")
         place.set(title=f"{name.capitalize()}: gap {gap:.1%}", xlabel="epoch", ylim=(0, 1.03))
+    closed = "closes" if max(gaps[1:]) < gaps[0] / 2 else "hardly shrinks: here they are too weak"
     axes[0].set_ylabel("accuracy")
     axes[0].legend(loc="lower right")
     common.table(["remedy", "training", "test", "gap", "size of weights"], rows)
@@ -127,7 +129,7 @@ def main(argv: list[str] | None = None) -> None:
         "overfitting",
         f"""Accuracy by epoch on {ITEMS} digits that were learned, a fifth of them with a wrong
         label (blue), and on {len(data[2]):,} others (orange). Without a remedy the wrong labels
-        are learned by heart; both remedies leave them out, and the gap closes.""",
+        are learned by heart; with both remedies the gap {closed}.""",
     )
 
 

@@ -3,6 +3,7 @@
 The models are modules, which live next door (`narae/nn/averaging.py`).
 
 >>> import narae
+>>> from narae.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 >>> model = narae.nn.Linear(2, 1)
 >>> mean = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.99))
 >>> mean.update_parameters(model)

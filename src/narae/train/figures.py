@@ -386,6 +386,7 @@ def _draw_examples(figure: Any, shown: Examples, class_names: Sequence[str]) -> 
         axes.set_title(
             f"{_shorten(class_names[target])} → {_shorten(class_names[predicted])}\n"
             f"{shown.confidences[index]:.0%} sure",
+            loc="center",  # whatever style is set
             fontsize=9,
             color=TRAIN_COLOUR if target == predicted else VALIDATION_COLOUR,
             parse_math=False,
