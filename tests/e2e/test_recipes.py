@@ -183,7 +183,7 @@ def test_costs_of_the_notes(monkeypatch, capsys):
     assert scaled >= 0.7
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.usefixtures("mnist")
 def test_the_notes_on_mnist(monkeypatch, capsys):
     """G22, G23: decreasing; epoch-15 cost < 0.02; format works; raw-input path ≥ 0.975; /255 path
@@ -248,7 +248,7 @@ def test_simple_conv_net_on_small_digits():
     assert accuracy_after(SimpleConvNet(8, kernel=3), train_set, test_set, epochs=20) >= 0.96
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.usefixtures("mnist")
 def test_simple_conv_net_on_mnist():
     """A20: Conv→ReLU→Pool …→Affine→ReLU→Affine→Softmax stack: `SimpleConvNet` trains on MNIST

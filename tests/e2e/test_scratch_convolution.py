@@ -315,7 +315,7 @@ def test_the_network_by_hand_learns_small_digits():
     assert rows[-1][3] == pytest.approx(right.mean())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.usefixtures("mnist")
 def test_the_network_by_hand_learns_mnist():
     """A20: `SimpleConvNet` trains on MNIST ≥ 98 %."""
