@@ -374,7 +374,7 @@ class Evil:
 def test_a_pickle_can_run_no_code(tmp_path, capfd):
     path = tmp_path / "batch"
     path.write_bytes(pickle.dumps({"data": Evil(), "labels": [1]}, protocol=2))
-    with pytest.raises(ValueError, match=r"asks for (posix|nt)\.system, which no batch needs"):
+    with pytest.raises(ValueError, match=r"asks for (posix|nt)\.system"):
         cifar.read_python(path, cifar.CIFAR10)
     assert "evil" not in capfd.readouterr().out
 

@@ -17,13 +17,18 @@ import numpy as np
 
 from narae.base.errors import FileFormatError, MissingDataError, explain
 
+
+class RefusedError(pickle.UnpicklingError):
+    """A pickle asks for something that is not on the list."""
+
+
 _PROTOCOLS = (b"\x02", b"\x03", b"\x04", b"\x05")
 Allowed = Mapping[tuple[str, str], Any]
 
 
 def _scalar(dtype: Any, data: Any = b"") -> Any:
     if dtype.hasobject:
-        raise pickle.UnpicklingError("a NumPy scalar of Python objects")
+        raise RefusedError("a NumPy scalar of Python objects")
     return np.frombuffer(data, dtype, count=1)[0]
 
 
@@ -32,28 +37,28 @@ class _Array(np.ndarray):
 
     def __setstate__(self, state: Any) -> None:
         if state[2].hasobject:
-            raise pickle.UnpicklingError("an array of Python objects")
+            raise RefusedError("an array of Python objects")
         super().__setstate__(state)
 
 
 def _new_array(kind: Any, shape: Any, typecode: Any) -> Any:
     """What NumPy's pickles begin an array with; its state follows."""
     if kind is not np.ndarray:
-        raise pickle.UnpicklingError(f"an array of the class {kind!r}")
+        raise RefusedError(f"an array of the class {kind!r}")
     return np.empty(0, np.uint8).view(_Array)
 
 
 def _text_bytes(text: str, encoding: str) -> bytes:
     """How Python 2's protocol writes bytes: as latin-1 text to encode."""
     if encoding not in ("latin1", "latin-1"):
-        raise pickle.UnpicklingError(f"bytes in the encoding {encoding!r}")
+        raise RefusedError(f"bytes in the encoding {encoding!r}")
     return codecs.encode(text, "latin1")
 
 
 def _from_buffer(buffer: Any, dtype: Any, shape: Any, order: str, dims: Any = None) -> Any:
     """How NumPy's protocol 5 brings back an array without a copy."""
     if dtype.hasobject:
-        raise pickle.UnpicklingError("an array of Python objects")
+        raise RefusedError("an array of Python objects")
     flat = np.frombuffer(buffer, dtype)
     return flat.reshape(shape, order="F" if order == "F" else "C").copy(order="K")
 
@@ -114,12 +119,12 @@ class Reader(pickle.Unpickler):
         try:
             return self._allowed[(module, name)]
         except KeyError:
-            raise pickle.UnpicklingError(f"the file asks for {module}.{name}") from None
+            raise RefusedError(f"the file asks for {module}.{name}") from None
 
     def persistent_load(self, pid: Any) -> Any:
         """What an id of something outside the pickle stands for."""
         if self._storage is None:
-            raise pickle.UnpicklingError("the file refers to something outside itself")
+            raise RefusedError("the file refers to something outside itself")
         return self._storage(pid)
 
 
@@ -173,7 +178,7 @@ def read_object(reader: pickle.Unpickler, name: str) -> Any:
     """
     try:
         return reader.load()
-    except pickle.UnpicklingError as error:
+    except RefusedError as error:
         rule = "only numbers, texts, containers, arrays and tensors are read; never code"
         fix = "if you trust the file, open it where it was written, and save a dict of arrays, "
         fix += "or of tensors such as model.state_dict()"

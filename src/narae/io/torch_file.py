@@ -5,7 +5,6 @@ pickles in a row (a magic number, a version, the machine, the object, the keys),
 """
 
 import io
-import pickle
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
@@ -21,7 +20,7 @@ from narae.base.shapes import Size
 from narae.tensors import Parameter, Tensor
 from narae.tensors.creation import from_numpy
 
-from .pickles import PLAIN, Reader, plain_arrays, read_object
+from .pickles import PLAIN, Reader, RefusedError, plain_arrays, read_object
 
 Array = npt.NDArray[Any]
 ZIP = b"PK\x03\x04"
@@ -75,7 +74,7 @@ def _rebuild(
     last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
     inside = offset >= 0 and min((*size, *stride), default=0) >= 0 and last < len(storage)
     if 0 not in size and not inside:
-        raise pickle.UnpicklingError(f"a tensor {size} leaves its storage of {len(storage)}")
+        raise RefusedError(f"a tensor {size} leaves its storage of {len(storage)}")
     if 0 in size:
         view = np.empty(size, storage.dtype)
     else:
@@ -107,7 +106,7 @@ def _allowed() -> dict[tuple[str, str], Any]:
 
 def _dtype_of(kind: Any) -> np.dtype[Any]:
     if not isinstance(kind, _Kind):
-        raise pickle.UnpicklingError(f"a storage of the kind {kind!r}")
+        raise RefusedError(f"a storage of the kind {kind!r}")
     return _STORAGES[kind]
 
 
@@ -145,10 +144,10 @@ def _read_old(data: bytes, name: str) -> Any:
     def storage(pid: Any) -> Array:
         _, kind, key, _, count, *view = pid
         if view and view[0] is not None:
-            raise pickle.UnpicklingError("a view of a storage, of PyTorch before 0.4")
+            raise RefusedError("a view of a storage, of PyTorch before 0.4")
         if key not in storages:
             if not 0 <= count <= len(data):
-                raise pickle.UnpicklingError(f"a storage of {count} numbers")
+                raise RefusedError(f"a storage of {count} numbers")
             storages[key] = np.empty(count, _dtype_of(kind))
         return storages[key]
 

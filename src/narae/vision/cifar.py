@@ -10,7 +10,6 @@ Source: A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 
 """
 
 import os
-import pickle
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ import numpy.typing as npt
 
 from narae.base.errors import DataError, FileFormatError, MissingDataError, explain
 from narae.io.fetch import Download, FileSet, data_cache, file_checksum, find_files
+from narae.io.pickles import read_pickles
 
 from .archives import folders_below, unpack
 
@@ -241,11 +241,9 @@ def read_python(path: str | os.PathLike[str], wanted: CifarSet) -> Pictures:
         FileFormatError: if it holds anything else than a batch of the set.
     """
     try:
-        with open(path, "rb") as file:
-            batch = _ArraysOnly(file, encoding="latin1").load()
+        batch = next(read_pickles(path, encoding="latin1"))
         pixels, labels = batch["data"], np.asarray(batch[wanted.key])
-    except (pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError, IndexError,
-            AttributeError, ImportError, UnicodeDecodeError) as error:  # fmt: skip
+    except (FileFormatError, StopIteration, KeyError, TypeError, IndexError, ValueError) as error:
         given = f"{path} is no batch of {wanted.name} ({error})"
         rule = f"it is a pickled dict of data (items, {_PIXELS}) and {wanted.key}"
         raise FileFormatError(explain(wanted.name, given, rule, "fetch the file again")) from error
@@ -258,23 +256,3 @@ def read_python(path: str | os.PathLike[str], wanted: CifarSet) -> Pictures:
         given = f"{path} has {len(pixels)} pictures, {wanted.key} are {labels.shape}"
         raise FileFormatError(explain(wanted.name, given, "each picture has one label"))
     return _checked(path, wanted, pixels, labels)
-
-
-class _ArraysOnly(pickle.Unpickler):
-    """Unpickles plain Python values and NumPy arrays; whatever else is named is refused."""
-
-    _ALLOWED = {
-        ("numpy.core.multiarray", "_reconstruct"),
-        ("numpy._core.multiarray", "_reconstruct"),
-        ("numpy", "ndarray"),
-        ("numpy", "dtype"),
-        ("_codecs", "encode"),
-    }
-
-    def find_class(self, module_name: str, global_name: str) -> Any:
-        if (module_name, global_name) not in self._ALLOWED:
-            message = f"it asks for {module_name}.{global_name}, which no batch needs"
-            raise pickle.UnpicklingError(message)
-        # NumPy 2 keeps the old name of this module only with a warning.
-        module_name = module_name.replace("numpy.core", "numpy._core")
-        return super().find_class(module_name, global_name)
