@@ -104,18 +104,18 @@ def gradients(seed, absent):
 
 
 class Run:
-    """One optimizer of either library, on two groups."""
+    """One optimizer of either framework, on two groups."""
 
-    def __init__(self, library, name, options, other, seed):
+    def __init__(self, framework, name, options, other, seed):
         rng = np.random.default_rng(seed)
-        self.library = library
+        self.framework = framework
         self.arrays = [rng.normal(size=shape) for shape in SHAPES]
         self.params = [self.tensor(a).requires_grad_() for a in self.arrays]
         groups = [{"params": self.params[:2]}, {"params": self.params[2:], **other}]
-        self.optimizer = getattr(library.optim, name)(groups, **options)
+        self.optimizer = getattr(framework.optim, name)(groups, **options)
 
     def tensor(self, array):
-        return self.library.tensor(array, dtype=self.library.float64)
+        return self.framework.tensor(array, dtype=self.framework.float64)
 
     def step(self, grads):
         for p, grad in zip(self.params, grads, strict=True):
@@ -195,11 +195,11 @@ def test_a_wrong_rule_would_be_seen():
     assert np.max(error / np.abs(theirs.values()["p", 0])) > 1e-12
 
 
-def minimize(library, name, **options):
-    """The path on E24's valley f = x²/20 + y², by each library's own gradients."""
-    point = library.tensor([-7.0, 2.0], dtype=library.float64, requires_grad=True)
-    scale = library.tensor([0.05, 1.0], dtype=library.float64)
-    optimizer = getattr(library.optim, name)([point], **options)
+def minimize(framework, name, **options):
+    """The path on E24's valley f = x²/20 + y², by each framework's own gradients."""
+    point = framework.tensor([-7.0, 2.0], dtype=framework.float64, requires_grad=True)
+    scale = framework.tensor([0.05, 1.0], dtype=framework.float64)
+    optimizer = getattr(framework.optim, name)([point], **options)
     path = []
     for _ in range(STEPS):
         optimizer.zero_grad()
@@ -241,25 +241,25 @@ def test_other_dtypes_stay_close(name, dtype):
     rng = np.random.default_rng(0)
     start, grads = rng.normal(size=5), rng.normal(size=(10, 5))
     results = []
-    for library in (narae, torch):
-        p = library.tensor(start, dtype=getattr(library, dtype), requires_grad=True)
-        optimizer = getattr(library.optim, name)([p], lr=0.01)
+    for framework in (narae, torch):
+        p = framework.tensor(start, dtype=getattr(framework, dtype), requires_grad=True)
+        optimizer = getattr(framework.optim, name)([p], lr=0.01)
         for grad in grads:
-            p.grad = library.tensor(grad, dtype=getattr(library, dtype))
+            p.grad = framework.tensor(grad, dtype=getattr(framework, dtype))
             optimizer.step()
         assert all(
             str(value.dtype).endswith(dtype) or value.ndim == 0
             for value in optimizer.state[p].values()
         )
-        results.append(p.detach().to(library.float64).numpy())
+        results.append(p.detach().to(framework.float64).numpy())
     np.testing.assert_allclose(results[0], results[1], rtol=tolerance, atol=tolerance)
 
 
 def test_closures():
     """`step(closure)` evaluates with gradients recorded and returns the loss."""
-    for library in (narae, torch):
-        w = library.tensor([2.0], requires_grad=True)
-        optimizer = library.optim.SGD([w], lr=0.25)
+    for framework in (narae, torch):
+        w = framework.tensor([2.0], requires_grad=True)
+        optimizer = framework.optim.SGD([w], lr=0.25)
 
         def closure(w=w, optimizer=optimizer):
             optimizer.zero_grad()
@@ -267,7 +267,7 @@ def test_closures():
             loss.backward()
             return loss
 
-        with library.no_grad():
+        with framework.no_grad():
             loss = optimizer.step(closure)
         assert loss.item() == 4.0
         assert w.item() == 1.0
@@ -276,11 +276,13 @@ def test_closures():
 @pytest.mark.parametrize("name", ["SGD", "Adam", "RMSprop"])
 def test_a_learning_rate_may_be_a_tensor(name):
     results = []
-    for library in (narae, torch):
-        p = library.tensor([1.0, 2.0], dtype=library.float64, requires_grad=True)
-        optimizer = getattr(library.optim, name)([p], lr=library.tensor(0.1, dtype=library.float64))
+    for framework in (narae, torch):
+        p = framework.tensor([1.0, 2.0], dtype=framework.float64, requires_grad=True)
+        optimizer = getattr(framework.optim, name)(
+            [p], lr=framework.tensor(0.1, dtype=framework.float64)
+        )
         for _ in range(3):
-            p.grad = library.ones(2, dtype=library.float64)
+            p.grad = framework.ones(2, dtype=framework.float64)
             optimizer.step()
         results.append(p.detach().numpy())
     np.testing.assert_allclose(results[0], results[1], rtol=1e-12)

@@ -66,8 +66,8 @@ class Hill:
     Its gradient is computed by NumPy, so that only the optimizers differ.
     """
 
-    def __init__(self, library, name, options, dtype="float64"):
-        self.library, self.dtype = library, getattr(library, dtype)
+    def __init__(self, framework, name, options, dtype="float64"):
+        self.framework, self.dtype = framework, getattr(framework, dtype)
         rng = np.random.default_rng(0)
         shapes = [(3, 4), (4, 2)] if name == "Muon" else [(3, 4), (4,), (2, 4, 2), ()]
         self.params = [self.tensor(rng.normal(size=shape)) for shape in shapes]
@@ -80,15 +80,15 @@ class Hill:
         options = {key: self.of(value) for key, value in options.items()}
         groups = [{"params": self.params[:1]}, {"params": self.params[1:]}]
         groups = self.params if name == "LBFGS" else groups
-        self.optimizer = getattr(library.optim, name)(groups, **options)
+        self.optimizer = getattr(framework.optim, name)(groups, **options)
         self.needs_closure = name == "LBFGS"
 
     def tensor(self, values):
-        return self.library.tensor(values, dtype=self.dtype)
+        return self.framework.tensor(values, dtype=self.dtype)
 
     def of(self, value):
         if isinstance(value, torch.Tensor):
-            return self.library.tensor(value.item(), dtype=self.library.float64)
+            return self.framework.tensor(value.item(), dtype=self.framework.float64)
         return value
 
     def loss(self, number=None):
@@ -98,7 +98,7 @@ class Hill:
             grad = self.sign * (2 * scale**2 * away + 4 * away**3)
             total += self.sign * float(((scale * away) ** 2 + away**4).sum())
             p.grad = self.tensor(grad if number is None else grad + self.noise[place][number])
-        return self.library.tensor(total, dtype=self.library.float64)
+        return self.framework.tensor(total, dtype=self.framework.float64)
 
     def step(self, number):
         if self.needs_closure:
@@ -121,7 +121,7 @@ def test_fifty_steps_are_pytorchs(name, options):
 
 
 def assert_fifty_steps_agree(name, options):
-    ours, theirs = (Hill(library, name, options) for library in (narae, torch))
+    ours, theirs = (Hill(framework, name, options) for framework in (narae, torch))
     for number in range(STEPS):
         losses = [hill.step(number) for hill in (ours, theirs)]
         assert_close(ours, theirs, TOLERANCE.get(name, 1e-12))
@@ -188,18 +188,18 @@ def test_g21_criterion_and_optimizer_of_the_course():
     rng = np.random.default_rng(0)
     start, x = rng.normal(size=(4, 6)), rng.normal(size=(20, 6))
     labels, found = rng.integers(0, 4, 20), []
-    for library in (narae, torch):
-        device = library.device("cpu")
-        model = library.nn.Linear(6, 4).double()
-        with library.no_grad():
-            model.weight.copy_(library.tensor(start))
+    for framework in (narae, torch):
+        device = framework.device("cpu")
+        model = framework.nn.Linear(6, 4).double()
+        with framework.no_grad():
+            model.weight.copy_(framework.tensor(start))
             model.bias.zero_()
-        criterion = library.nn.CrossEntropyLoss().to(device)
-        optimizer = library.optim.Adam(model.parameters(), lr=0.001)
+        criterion = framework.nn.CrossEntropyLoss().to(device)
+        optimizer = framework.optim.Adam(model.parameters(), lr=0.001)
         losses = []
         for _ in range(STEPS):
             optimizer.zero_grad()
-            loss = criterion(model(library.tensor(x)), library.tensor(labels))
+            loss = criterion(model(framework.tensor(x)), framework.tensor(labels))
             loss.backward()
             optimizer.step()
             losses.append(loss.item())
@@ -296,11 +296,13 @@ def test_a_state_dict_goes_on_in_either_library(name, options):
     for number in range(STEPS):
         whole.step(number)
     for first, second in ((narae, narae), (narae, torch), (torch, narae)):
-        before, after = (Hill(library, name, options) for library in (first, second))
+        before, after = (Hill(framework, name, options) for framework in (first, second))
         for number in range(25):
             before.step(number)
         state = before.optimizer.state_dict()
-        after.optimizer.load_state_dict(as_library(state, second) if first is not second else state)
+        after.optimizer.load_state_dict(
+            in_framework(state, second) if first is not second else state
+        )
         for mine, theirs in zip(after.params, before.params, strict=True):
             mine.data.copy_(after.tensor(theirs.detach().numpy()))
         for number in range(25, STEPS):
@@ -308,19 +310,19 @@ def test_a_state_dict_goes_on_in_either_library(name, options):
         assert_close(after, whole, TOLERANCE.get(name, 1e-11))
 
 
-def as_library(value, library):
+def in_framework(value, framework):
     if isinstance(value, (narae.Tensor, torch.Tensor)):
-        return library.tensor(value.detach().numpy().copy())
+        return framework.tensor(value.detach().numpy().copy())
     if isinstance(value, dict):
-        return {key: as_library(each, library) for key, each in value.items()}
+        return {key: in_framework(each, framework) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(as_library(each, library) for each in value)
+        return type(value)(in_framework(each, framework) for each in value)
     return value
 
 
 @pytest.mark.parametrize("name", ELIGIBLE)
 def test_keys_settings_and_repr_are_pytorchs(name):
-    ours, theirs = (Hill(library, name, {}) for library in (narae, torch))
+    ours, theirs = (Hill(framework, name, {}) for framework in (narae, torch))
     for hill in (ours, theirs):
         hill.step(0)
         hill.step(1)
@@ -335,8 +337,8 @@ def test_keys_settings_and_repr_are_pytorchs(name):
 @pytest.mark.parametrize("name", ELIGIBLE)
 def test_hooks_are_called_as_in_pytorch(name):
     logs = []
-    for library in (narae, torch):
-        hill, log = Hill(library, name, {}), []
+    for framework in (narae, torch):
+        hill, log = Hill(framework, name, {}), []
         optimizer = hill.optimizer
         handles = [
             optimizer.register_step_pre_hook(lambda o, args, kwargs, log=log: log.append("pre")),
@@ -365,8 +367,8 @@ def test_hooks_are_called_as_in_pytorch(name):
 @pytest.mark.parametrize("name", [name for name in ELIGIBLE if name != "LBFGS"])
 def test_a_group_that_is_added_later(name):
     results = []
-    for library in (narae, torch):
-        hill = Hill(library, name, {})
+    for framework in (narae, torch):
+        hill = Hill(framework, name, {})
         groups = hill.optimizer.param_groups
         moved = groups.pop()
         hill.step(0)

@@ -24,14 +24,14 @@ Numbers = tuple[int, ...]
 
 
 class World:
-    """The live tensors of one library."""
+    """The live tensors of one framework."""
 
-    def __init__(self, library: Any, leaf_needs_grad: bool) -> None:
-        self.library = library
+    def __init__(self, framework: Any, leaf_needs_grad: bool) -> None:
+        self.framework = framework
         values = np.linspace(-1.0, 1.0, 12).reshape(SHAPE)
-        self.leaf = library.tensor(values.copy(), requires_grad=leaf_needs_grad)
-        self.factor = library.tensor(values[::-1] * 0.5 + 0.8, requires_grad=True)
-        self.live = [self.leaf, self.factor, self.leaf * 1.0, library.tensor(values * 2)]
+        self.leaf = framework.tensor(values.copy(), requires_grad=leaf_needs_grad)
+        self.factor = framework.tensor(values[::-1] * 0.5 + 0.8, requires_grad=True)
+        self.live = [self.leaf, self.factor, self.leaf * 1.0, framework.tensor(values * 2)]
 
     def pick(self, number: int) -> Any:
         return self.live[number % len(self.live)]
@@ -112,7 +112,7 @@ def a_piece(world: World, x: Any, n: Numbers) -> Any:
 
 
 def a_view_without_grad(world: World, x: Any, n: Numbers) -> Any:
-    with world.library.no_grad():
+    with world.framework.no_grad():
         return x[n[0] % 2 :]
 
 
@@ -157,7 +157,7 @@ def set_places(world: World, x: Any, n: Numbers) -> None:
 
 
 def add_without_grad(world: World, x: Any, n: Numbers) -> None:
-    with world.library.no_grad():
+    with world.framework.no_grad():
         x.add_(0.125)
 
 
@@ -246,11 +246,11 @@ def compare_live(theirs: World, ours: World, what: str) -> None:
 
 def loss_of(world: World) -> Any:
     """A sum in which each element of each live tensor has a weight of its own."""
-    total = world.library.tensor(0.0, dtype=world.library.float64)
+    total = world.framework.tensor(0.0, dtype=world.framework.float64)
     for place, x in enumerate(world.live):
         size = int(np.prod(tuple(x.shape)))
         weights = np.cos(np.arange(size) + place).reshape(tuple(x.shape))
-        total = total + (x * world.library.tensor(weights)).sum()
+        total = total + (x * world.framework.tensor(weights)).sum()
     return total
 
 

@@ -38,11 +38,11 @@ _declared: list[Any] = []
 
 
 def _declare_operations(declarations: pathlib.Path) -> None:
-    import torch
+    from torch import library as operators
 
     source = declarations.read_text("utf-8")
     names = re.findall(r'register_fake\("torchvision::(\w+)"\)|register_meta\("(\w+)"\)', source)
-    library = torch.library.Library("torchvision", "DEF")
+    declared = operators.Library("torchvision", "DEF")
     for name in sorted({first or second for first, second in names}):
-        library.define(f"{name}() -> Tensor")
-    _declared.append(library)  # its end would take the declarations away
+        declared.define(f"{name}() -> Tensor")
+    _declared.append(declared)  # its end would take the declarations away
