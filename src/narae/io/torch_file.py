@@ -7,7 +7,6 @@ pickles in a row (a magic number, a version, the machine, the object, the keys),
 import io
 import zipfile
 from collections import OrderedDict
-from collections.abc import Callable
 from typing import Any
 
 import ml_dtypes
@@ -186,8 +185,7 @@ def _bytes(file: io.BytesIO, count: int, name: str) -> bytes:
 
 
 def _begins_with_magic(data: bytes) -> bool:
-    opener: Callable[..., Any] = Reader
     try:
-        return bool(opener(io.BytesIO(data[:64])).load() == _MAGIC)
+        return bool(Reader(io.BytesIO(data[:64])).load() == _MAGIC)
     except Exception:  # whatever it is, it is not this
         return False

@@ -14,14 +14,12 @@ from narae.base.errors import (
     explain,
 )
 from narae.base.notices import warn_user
-from narae.tensors import Parameter, Tensor, cat, empty, no_grad, where
+from narae.tensors import Tensor, cat, where
 from narae.tensors.creation import constant
 from narae.tensors.eager import apply
 from narae.tensors.operands import numbers
 
-from . import init
-from .module import Module
-from .sparse import _check_indices, _limit_norms, _padding_row
+from .sparse import Table, _check_indices, _limit_norms, _padding_row, table_size
 
 MODES = ("sum", "mean", "max")
 
@@ -235,7 +233,7 @@ def _reduced(
     return total / _sums(ones, bags, of).clamp(min=1).unsqueeze(1)
 
 
-class EmbeddingBag(Module):
+class EmbeddingBag(Table):
     """Sums, means or maxima of rows of a learned table. See `functional.embedding_bag`.
 
     Args:
@@ -251,8 +249,6 @@ class EmbeddingBag(Module):
     >>> bag(narae.tensor([[1, 2, 4], [4, 3, 2]])).shape
     narae.Size([2, 3])
     """
-
-    weight: Any
 
     def __init__(
         self,
@@ -274,26 +270,9 @@ class EmbeddingBag(Module):
         self.max_norm, self.norm_type = max_norm, norm_type
         self.scale_grad_by_freq = scale_grad_by_freq
         self.padding_idx = _padding_row(padding_idx, num_embeddings)
-        shape = (num_embeddings, embedding_dim)
-        if _weight is None:
-            self.weight = Parameter(empty(shape, device=device, dtype=dtype))
-            self.reset_parameters()
-        else:
-            if tuple(_weight.shape) != shape:
-                raise ShapeError(
-                    "Shape of weight does not match num_embeddings and embedding_dim: it is "
-                    f"{tuple(_weight.shape)}, not {shape}"
-                )
-            self.weight = Parameter(_weight)
+        self._begin(_weight, True, device, dtype)
         self.mode, self.sparse = mode, sparse
         self.include_last_offset = include_last_offset
-
-    def reset_parameters(self) -> None:
-        """Draw new vectors, normal with standard deviation 1."""
-        init.normal_(self.weight)
-        if self.padding_idx is not None:
-            with no_grad():
-                self.weight[self.padding_idx] = 0
 
     @classmethod
     def from_pretrained(
@@ -309,9 +288,7 @@ class EmbeddingBag(Module):
         padding_idx: int | None = None,
     ) -> "EmbeddingBag":
         """A layer around a given table; frozen unless said otherwise."""
-        if embeddings.ndim != 2:
-            raise ShapeError("Embeddings parameter is expected to be 2-dimensional")
-        rows, columns = embeddings.shape
+        rows, columns = table_size(embeddings)
         bag = cls(
             rows,
             columns,

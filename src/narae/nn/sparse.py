@@ -126,7 +126,50 @@ def one_hot(input: Any, num_classes: int = -1) -> Any:
     return (input.unsqueeze(-1) == arange(num_classes)).long()
 
 
-class Embedding(Module):
+class Table(Module):
+    """What layers share that look up rows of a table: the table itself."""
+
+    weight: Any
+    num_embeddings: int
+    embedding_dim: int
+    padding_idx: int | None
+
+    def _begin(self, given: Tensor | None, requires_grad: bool, device: Any, dtype: Any) -> None:
+        """Make the table, or take one that is given."""
+        shape = (self.num_embeddings, self.embedding_dim)
+        if given is None:
+            made = empty(shape, device=device, dtype=dtype)
+            self.weight = Parameter(made, requires_grad=requires_grad)
+            self.reset_parameters()
+            return
+        if tuple(given.shape) != shape:
+            raise ShapeError(
+                "Shape of weight does not match num_embeddings and embedding_dim: it is "
+                f"{tuple(given.shape)}, not {shape}"
+            )
+        self.weight = Parameter(given, requires_grad=requires_grad)
+
+    def reset_parameters(self) -> None:
+        """Draw new vectors, normal with standard deviation 1."""
+        init.normal_(self.weight)
+        if self.padding_idx is not None:
+            with no_grad():
+                self.weight[self.padding_idx] = 0
+
+
+def table_size(embeddings: Tensor) -> tuple[int, int]:
+    """The rows and columns of a table.
+
+    Raises:
+        ShapeError: if it is none.
+    """
+    if embeddings.ndim != 2:
+        raise ShapeError("Embeddings parameter is expected to be 2-dimensional")
+    rows, columns = embeddings.shape
+    return rows, columns
+
+
+class Embedding(Table):
     """A table of learned vectors, looked up by number.
 
     Args:
@@ -140,8 +183,6 @@ class Embedding(Module):
     >>> narae.nn.Embedding(10, 3)(narae.tensor([[1, 2, 4]])).shape
     narae.Size([1, 3, 3])
     """
-
-    weight: Any
 
     def __init__(
         self,
@@ -162,25 +203,7 @@ class Embedding(Module):
         self.padding_idx = _padding_row(padding_idx, num_embeddings)
         self.max_norm, self.norm_type = max_norm, norm_type
         self.scale_grad_by_freq, self.sparse = scale_grad_by_freq, sparse
-        shape = (num_embeddings, embedding_dim)
-        if _weight is None:
-            made = empty(shape, device=device, dtype=dtype)
-            self.weight = Parameter(made, requires_grad=not _freeze)
-            self.reset_parameters()
-        else:
-            if tuple(_weight.shape) != shape:
-                raise ShapeError(
-                    "Shape of weight does not match num_embeddings and embedding_dim: it is "
-                    f"{tuple(_weight.shape)}, not {shape}"
-                )
-            self.weight = Parameter(_weight, requires_grad=not _freeze)
-
-    def reset_parameters(self) -> None:
-        """Draw new vectors, normal with standard deviation 1."""
-        init.normal_(self.weight)
-        if self.padding_idx is not None:
-            with no_grad():
-                self.weight[self.padding_idx] = 0
+        self._begin(_weight, not _freeze, device, dtype)
 
     @classmethod
     def from_pretrained(
@@ -194,9 +217,7 @@ class Embedding(Module):
         sparse: bool = False,
     ) -> "Embedding":
         """A layer around a given table; frozen unless said otherwise."""
-        if embeddings.ndim != 2:
-            raise ShapeError("Embeddings parameter is expected to be 2-dimensional")
-        rows, columns = embeddings.shape
+        rows, columns = table_size(embeddings)
         return cls(
             rows,
             columns,

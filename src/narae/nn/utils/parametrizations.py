@@ -8,7 +8,13 @@ from ..module import Module
 from ..norm import normalize
 from . import orthogonal as maps
 from .parametrize import register_parametrization
-from .spectral_norm import as_matrix, check_iterations, largest_singular_value, unit_vector
+from .spectral_norm import (
+    as_matrix,
+    check_iterations,
+    largest_singular_value,
+    row_dim,
+    unit_vector,
+)
 from .weight_norm import norm_except_dim, normed
 
 AnyModule = TypeVar("AnyModule", bound=Module)
@@ -137,14 +143,10 @@ def spectral_norm(
     Source: Miyato et al., Spectral normalization for generative adversarial networks (2018),
     algorithm 1.
     """
-    from ..conv import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
-
     weight = _tensor_of(module, name)
-    if dim is None:
-        turned = isinstance(module, (ConvTranspose1d, ConvTranspose2d, ConvTranspose3d))
-        dim = 1 if turned else 0
+    rows = row_dim(module) if dim is None else dim
     return register_parametrization(
-        module, name, _SpectralNorm(weight, n_power_iterations, dim, eps)
+        module, name, _SpectralNorm(weight, n_power_iterations, rows, eps)
     )
 
 

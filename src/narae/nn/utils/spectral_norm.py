@@ -25,6 +25,11 @@ def as_matrix(weight: Any, dim: int) -> Any:
     return weight.reshape(weight.shape[0], -1)
 
 
+def row_dim(module: Module) -> int:
+    """Which dimension of a layer's weight counts what it puts out."""
+    return 1 if isinstance(module, (ConvTranspose1d, ConvTranspose2d, ConvTranspose3d)) else 0
+
+
 def unit_vector(like: Any, size: int, eps: float) -> Any:
     """A random direction, in the dtype of `like`."""
     return normalize(like.new_empty(size).normal_(0, 1), dim=0, eps=eps)
@@ -131,10 +136,8 @@ def spectral_norm(
     Source: Miyato et al., Spectral normalization for generative adversarial networks (2018),
     algorithm 1.
     """
-    if dim is None:
-        turned = isinstance(module, (ConvTranspose1d, ConvTranspose2d, ConvTranspose3d))
-        dim = 1 if turned else 0
-    SpectralNorm.apply(module, name, n_power_iterations, dim, eps)
+    rows = row_dim(module) if dim is None else dim
+    SpectralNorm.apply(module, name, n_power_iterations, rows, eps)
     return module
 
 
