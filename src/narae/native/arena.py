@@ -1,0 +1,95 @@
+"""Memory for buffers: those that are never needed at the same time share it."""
+
+import ctypes
+import mmap
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from .buffers import Buffer
+
+ALIGNMENT = 64
+Lifetimes = Mapping[Buffer, tuple[int, int]]
+
+
+class Arena(Protocol):
+    """Somewhere that buffers have addresses."""
+
+    size: int
+
+    def address(self, buffer: Buffer) -> int:
+        """Where a buffer begins."""
+
+
+def packed_offsets(lifetimes: Lifetimes) -> tuple[dict[Buffer, int], int]:
+    """An offset for each buffer, the largest first, each in the lowest gap; and the size of all.
+
+    Buffers overlap only if their lifetimes do not.
+    """
+    placed: list[tuple[int, int, int, int]] = []  # start, end, first phase, last phase
+    offsets: dict[Buffer, int] = {}
+    for buffer in sorted(lifetimes, key=lambda b: -b.bytes):
+        first, last = lifetimes[buffer]
+        busy = sorted((s, e) for s, e, f, t in placed if f <= last and first <= t)
+        size = -(-max(buffer.bytes, 1) // ALIGNMENT) * ALIGNMENT
+        start = 0
+        for low, high in busy:
+            if low - start >= size:
+                break
+            start = max(start, high)
+        offsets[buffer] = start
+        placed.append((start, start + size, first, last))
+    return offsets, max((end for _, end, _, _ in placed), default=0)
+
+
+class PackedArena:
+    """One block of memory for all buffers."""
+
+    def __init__(self, lifetimes: Lifetimes) -> None:
+        self._offsets, self.size = packed_offsets(lifetimes)
+        try:
+            self._memory: Any = np.empty(self.size + ALIGNMENT, np.uint8)
+        except MemoryError:
+            largest = max(lifetimes, key=lambda b: b.bytes)
+            raise MemoryError(
+                f"[compile] the program needs {self.size / 2**20:,.0f} MiB for its intermediates; "
+                f"the largest is {largest.about or 'a buffer'} with "
+                f"{largest.bytes / 2**20:,.0f} MiB. Fix: a smaller batch, or "
+                "narae.utils.checkpoint"
+            ) from None
+        self._base = -(-self._memory.ctypes.data // ALIGNMENT) * ALIGNMENT
+
+    def address(self, buffer: Buffer) -> int:
+        """Where a buffer begins."""
+        return int(self._base + self._offsets[buffer])
+
+
+class GuardedArena:
+    """Every buffer between two pages that must not be touched: for tests.
+
+    The buffer ends where the page behind it begins, so that reading one element too far ends the
+    process.
+    """
+
+    def __init__(self, lifetimes: Lifetimes) -> None:
+        self.size = sum(buffer.bytes for buffer in lifetimes)
+        self._blocks: list[mmap.mmap] = []
+        self._addresses = {buffer: self._guarded(buffer.bytes) for buffer in lifetimes}
+
+    def _guarded(self, size: int) -> int:
+        page = mmap.PAGESIZE
+        inner = -(-max(size, 1) // page) * page
+        block = mmap.mmap(-1, inner + 2 * page)
+        self._blocks.append(block)
+        start = ctypes.addressof(ctypes.c_char.from_buffer(block))
+        protect = ctypes.CDLL(None, use_errno=True).mprotect
+        for place in (start, start + page + inner):
+            if protect(ctypes.c_void_p(place), ctypes.c_size_t(page), 0):
+                raise OSError(ctypes.get_errno(), "mprotect")
+        ctypes.memset(start + page, 0xFF, inner)  # NaN wherever nothing was written
+        return start + page + inner - size
+
+    def address(self, buffer: Buffer) -> int:
+        """Where a buffer begins."""
+        return self._addresses[buffer]

@@ -1,0 +1,242 @@
+"""The native executor: a program becomes a table of kernels, which one call runs."""
+
+import ctypes
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from narae.ir import Program, Value
+from narae.ir.executor import Array, Report, Update
+
+from .arena import Arena, PackedArena
+from .buffers import Buffer
+from .code import Code, load_kernels
+from .expand import expand
+from .host_calls import Memory
+from .kernel import Machine
+from .lowering import Lowering
+from .machine import host_machine
+from .report import report_of
+from .scheduling import Phase, Scheduled, lifetimes, schedule
+from .table import Chain, Entry, Table
+
+
+class OutOfRange(IndexError):
+    """An index or a label was outside of what it points into; nothing was written."""
+
+
+class NativeExecutor:
+    """Machine code through LLVM, for the processor this runs on."""
+
+    name = "native"
+
+    def __init__(
+        self,
+        machine: Machine | None = None,
+        arena: Callable[[Any], Arena] = PackedArena,
+    ) -> None:
+        self.machine = machine or host_machine()
+        self._arena = arena
+
+    def compile(self, program: Program, updates: Sequence[Update] = ()) -> "NativeRunner":
+        """Machine code for a program, ready to run."""
+        return NativeRunner(build(program, updates, self.machine), self._arena)
+
+    def unsupported(self, operation: Any) -> str | None:
+        """Everything has machine code or falls back on NumPy."""
+        return None
+
+
+@dataclass(frozen=True)
+class Built:
+    """A program that was lowered, scheduled and compiled, without memory yet."""
+
+    program: Program
+    expanded: Program
+    updates: tuple[Update, ...]
+    lowered: Lowering
+    scheduled: Scheduled
+    code: Code
+    machine: Machine
+
+
+def build(program: Program, updates: Sequence[Update], machine: Machine) -> Built:
+    """All passes, one after the other."""
+    expanded = expand(program)
+    lowered = Lowering(expanded, updates, machine).run()
+    scheduled = schedule(lowered.tasks)
+    kernels = [
+        step.kernel for phase in scheduled.phases for chain in phase.chains for step in chain.steps
+    ]
+    code = load_kernels(kernels, machine)
+    return Built(program, expanded, tuple(updates), lowered, scheduled, code, machine)
+
+
+class NativeRunner:
+    """A built program with its memory: addresses are filled in, then the table runs."""
+
+    def __init__(self, built: Built, arena: Callable[[Any], Arena]) -> None:
+        self.built = built
+        self.arena = arena(lifetimes(built.scheduled))
+        self._places: dict[Buffer, list[int]] = {}
+        self._numbers: dict[int, int] = {}
+        phases, count = self._lay_out(built.scheduled.phases)
+        self.table = Table(built.code, phases, count)
+        self._slots = self.table.slots
+        self._memory: dict[Buffer, Array] = {}
+        self._fill_fixed()
+        lowered = built.lowered
+        self._inputs = [(b, self._indices(b)) for b in lowered.inputs]
+        self._outputs = [b and (b, self._indices(b)) for b in lowered.outputs]
+        self._last: list[Any] = [None] * len(self._inputs)
+        self._stand_ins: dict[int, Array] = {}
+        self._updated = {position for _, position in built.updates}
+        self._segments, self._late = self._find_segments()
+        self._end = len(phases)
+        self._pending = False
+
+    # --- making the table ---------------------------------------------------------------------
+
+    def _lay_out(self, phases: Sequence[Phase]) -> tuple[list[list[Chain]], int]:
+        """Slots for all steps, and the phases as the table wants them."""
+        count, table = 0, []
+        for phase in phases:
+            chains = []
+            for chain in phase.chains:
+                entries = []
+                for step in chain.steps:
+                    entries.append(Entry(step.kernel, count))
+                    for item in step.slots:
+                        if isinstance(item, Buffer):
+                            self._places.setdefault(item, []).append(count)
+                        else:
+                            self._numbers[count] = item
+                        count += 1
+                chains.append(Chain(tuple(entries), chain.pieces))
+            table.append(chains)
+        return table, count
+
+    def _indices(self, buffer: Buffer) -> Any:
+        places = self._places.get(buffer, [])
+        return places[0] if len(places) == 1 else np.array(places, np.intp)
+
+    def _fill_fixed(self) -> None:
+        """Addresses that never change: the arena, constants, the status word; and numbers."""
+        for buffer, places in self._places.items():
+            if buffer.kind == "arena":
+                self._slots[places] = self.arena.address(buffer)
+            elif buffer.kind == "constant":
+                self._slots[places] = buffer.array.ctypes.data
+            elif buffer.kind == "status":
+                self._slots[places] = self.table.status_address
+        for place, number in self._numbers.items():
+            self._slots[place] = number
+
+    def _find_segments(self) -> tuple[list[Any], int]:
+        """Runs of phases for the table, with calls of the host between them."""
+        segments: list[Any] = []
+        start, late = 0, self.built.scheduled.late
+        for phase in self.built.scheduled.phases[:late]:
+            if phase.host is not None:
+                segments += [(start, phase.number), phase.host.host]
+                start = phase.number + 1
+        segments.append((start, late))
+        return [x for x in segments if not isinstance(x, tuple) or x[0] < x[1]], late
+
+    # --- running ------------------------------------------------------------------------------
+
+    def __call__(self, inputs: Sequence[Array]) -> list[Any]:
+        """Run everything but the updates; nothing that callers can see has changed."""
+        self._pending = False
+        self._point_to(inputs)
+        outputs = self._make_outputs()
+        self._run_segments(inputs, outputs)
+        self._pending = True
+        return outputs
+
+    def _point_to(self, inputs: Sequence[Array]) -> None:
+        """Write the addresses of arrays that are others than last time."""
+        last, slots = self._last, self._slots
+        for place, array in enumerate(inputs):
+            if array is last[place]:
+                if place in self._stand_ins:
+                    np.copyto(self._stand_ins[place], array)
+                continue
+            last[place] = array
+            flags = array.flags
+            if not (flags.c_contiguous and flags.aligned):
+                stand_in = self._stand_ins[place] = np.array(array, order="C")
+                slots[self._inputs[place][1]] = stand_in.ctypes.data
+            else:
+                self._stand_ins.pop(place, None)
+                slots[self._inputs[place][1]] = array.__array_interface__["data"][0]
+
+    def _make_outputs(self) -> list[Any]:
+        program, outputs = self.built.expanded, []
+        for position, target in enumerate(self._outputs):
+            value = program.outputs[position]
+            if target is None:
+                constant = not isinstance(value, Value) and position not in self._updates_at
+                outputs.append(np.array(value) if constant else None)
+                continue
+            array = np.empty(value.shape, value.dtype)
+            self._slots[target[1]] = array.__array_interface__["data"][0]
+            outputs.append(array)
+        return outputs
+
+    @property
+    def _updates_at(self) -> set[int]:
+        return {position for position, _ in self.built.updates}
+
+    def _run_segments(self, inputs: Sequence[Array], outputs: Sequence[Any]) -> None:
+        memory: Memory | None = None
+        for segment in self._segments:
+            if isinstance(segment, tuple):
+                self.table.run(*segment)
+                self._check()
+            else:
+                memory = memory or self._memory_of(inputs, outputs)
+                segment(memory)
+
+    def _check(self) -> None:
+        status = self.table.status
+        if status[0]:
+            status[0] = 0
+            raise OutOfRange("an index is out of range")
+
+    def _memory_of(self, inputs: Sequence[Array], outputs: Sequence[Any]) -> Memory:
+        def memory(buffer: Buffer) -> Array:
+            if buffer.kind == "input":
+                array = self._stand_ins.get(buffer.index, inputs[buffer.index])
+                return array.reshape(-1)
+            if buffer.kind == "output":
+                return outputs[buffer.index].reshape(-1)
+            if buffer.kind == "constant":
+                return buffer.array.reshape(-1)
+            if buffer not in self._memory:
+                self._memory[buffer] = self._arena_array(buffer)
+            return self._memory[buffer]
+
+        return memory
+
+    def _arena_array(self, buffer: Buffer) -> Array:
+        address = self.arena.address(buffer)
+        raw = (ctypes.c_uint8 * buffer.bytes).from_address(address)
+        return np.frombuffer(raw, buffer.dtype)
+
+    def write(self) -> None:
+        """Do the updates of the last call."""
+        if not self._pending:
+            return
+        if self._late < self._end:
+            self.table.run(self._late, self._end)
+            for place, stand_in in self._stand_ins.items():
+                if place in self._updated:
+                    np.copyto(self._last[place], stand_in)
+        self._pending = False
+
+    def report(self) -> Report:
+        """What is run."""
+        return report_of(self)

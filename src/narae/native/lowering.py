@@ -1,0 +1,286 @@
+"""Lowering: from the units of a program to tasks on buffers.
+
+`Lowering` knows where every value is (its `Ref`), makes buffers, and copies what cannot be read
+where it is. What each kind of unit needs is in a file of its own.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from narae.ir import Program, Value
+from narae.ir.program import Node
+
+from . import layout as lay
+from .buffers import Buffer, Ref, Task
+from .contractions import lower_product_unit
+from .fused import lower_group
+from .graph import ASSEMBLIES, PRODUCTS, Graph, Hints, Unit
+from .groups import start_group, view_layout
+from .halo import Halo, border_task, halos
+from .kernel import Machine
+from .layout import Layout
+from .moving import copy_task, fill_task, lower_assembly
+from .nest_building import CannotView
+
+
+class Lowering:
+    """The state of lowering one program.
+
+    Attributes:
+        tasks: what is to be run, in order.
+        status: the buffer whose first number kernels set when an index is out of range.
+    """
+
+    def __init__(
+        self, program: Program, updates: Sequence[tuple[int, int]], machine: Machine
+    ) -> None:
+        self.program, self.machine = program, machine
+        self.updates = dict(updates)
+        self.hints = Hints(program)
+        self.graph = Graph(program, updates, self.hints)
+        self.halos: dict[int, Halo] = halos(program)
+        self.tasks: list[Task] = []
+        self.status = Buffer(np.dtype(np.int32), 16, "status")
+        self.inputs = [
+            Buffer(x.dtype, max(1, x.size), "input", n, about=x.name)
+            for n, x in enumerate(program.inputs)
+        ]
+        self.outputs: list[Buffer | None] = [None] * len(program.outputs)
+        self._refs: dict[int, Ref] = {}
+        self._copies: dict[Any, Ref] = {}
+        self._constants: dict[int, Ref] = {}
+        self._images: dict[int, Ref] = {}
+        self._copied_images: set[int] = set()
+        for value, buffer in zip(program.inputs, self.inputs, strict=True):
+            self._refs[id(value)] = Ref(buffer, lay.dense(value.shape))
+        self._homes = self._find_homes()
+
+    def run(self) -> "Lowering":
+        """Lower every unit, then bring results where they belong."""
+        for unit in self.graph.units:
+            self._lower(unit)
+        for position, output in enumerate(self.program.outputs):
+            self._deliver(position, output)
+        return self
+
+    def _lower(self, unit: Unit) -> None:
+        if unit.group is not None:
+            lower_group(self, unit)
+            return
+        node = unit.node
+        assert node is not None
+        empty = any(0 in x.shape for x in (*node.operands, *node.outputs) if isinstance(x, Value))
+        if node.operation in PRODUCTS and not empty and lower_product_unit(self, unit):
+            return
+        if node.operation in ASSEMBLIES and not empty:
+            lower_assembly(self, node)
+            return
+        self._call_host(node)
+
+    # --- where values are ---------------------------------------------------------------------
+
+    def ref(self, value: Value | np.ndarray[Any, Any]) -> Ref:
+        """Where a value is in memory; views are followed, inlined values are computed."""
+        if isinstance(value, np.ndarray):
+            return self._constant(value)
+        known = self._refs.get(id(value))
+        if known is None:
+            known = self._refs[id(value)] = self._find(value)
+        return known
+
+    def _find(self, value: Value) -> Ref:
+        base, views = self.graph.follow(value)
+        if not views:
+            self._compute_inlined(base)
+            return self._refs[id(base)]
+        node = views[-1]
+        inner = self.ref(node.operands[0])
+        layout = view_layout(node, inner.layout)
+        if layout is None:
+            moved = self.copied(node.operands[0])
+            layout, inner = view_layout(node, moved.layout), moved
+            assert layout is not None
+        return Ref(inner.buffer, layout)
+
+    def _compute_inlined(self, value: Value) -> None:
+        """A value that loop nests compute for themselves is wanted in memory after all."""
+        node = value.node
+        assert node is not None and id(value) in self.graph.inlined
+        del self.graph.inlined[id(value)]
+        self.graph.stored.add(id(value))
+        lower_group(self, Unit(0, 0, group=start_group(node, False)))
+        self.graph.inlined[id(value)] = node
+
+    def set_ref(self, value: Value, ref: Ref) -> None:
+        """Note where a value is."""
+        self._refs[id(value)] = ref
+
+    def _constant(self, array: np.ndarray[Any, Any]) -> Ref:
+        if id(array) not in self._constants:
+            dense = np.ascontiguousarray(array)
+            buffer = Buffer(dense.dtype, max(1, dense.size), "constant", array=dense)
+            self._constants[id(array)] = Ref(buffer, lay.dense(array.shape))
+        return self._constants[id(array)]
+
+    def new_buffer(self, dtype: Any, size: int, about: str = "") -> Buffer:
+        """Room in the arena."""
+        return Buffer(np.dtype(dtype), max(1, size), about=about)
+
+    def copied(self, value: Value, order: Sequence[int] | None = None) -> Ref:
+        """A copy of a value without gaps, its dimensions in an order (outermost first)."""
+        key = id(value), tuple(order) if order is not None else None
+        if key not in self._copies:
+            source = self.ref(value)
+            target = lay.dense(value.shape, order)
+            if same(source.layout, target) and source.buffer.size == max(1, value.size):
+                self._copies[key] = source
+            else:
+                ref = Ref(self.new_buffer(value.dtype, value.size, f"copy of {value.name}"), target)
+                self.tasks.append(copy_task(source, ref, self.machine))
+                self._copies[key] = ref
+        return self._copies[key]
+
+    def copy_for_reading(self, error: CannotView) -> None:
+        """A nest cannot read a value where it is: let it find a plain copy there."""
+        value = error.value
+        before = self.ref(value)
+        ref = self.copied(value)
+        if ref.layout == before.layout and ref.buffer is before.buffer:
+            raise NotImplementedError(f"a nest cannot read {value!r}")
+        self._refs[id(value)] = ref
+
+    # --- where results go ---------------------------------------------------------------------
+
+    def _find_homes(self) -> dict[int, Ref]:
+        """Values that are computed straight into an output, or into the state they replace."""
+        homes: dict[int, Ref] = {}
+        late = {
+            id(x)
+            for unit in self.graph.units
+            if unit.writes_state
+            for node in unit.nodes
+            for x in node.outputs
+        }
+        for position, value in enumerate(self.program.outputs):
+            if not isinstance(value, Value) or id(value) in homes or 0 in value.shape:
+                continue
+            if position in self.updates:
+                target = self.inputs[self.updates[position]]
+                if id(value) in late and self._may_overwrite(value, target):
+                    homes[id(value)] = Ref(target, lay.dense(value.shape))
+            elif id(value) in self.graph.maker:
+                buffer = self._output(position, value)
+                homes[id(value)] = Ref(buffer, lay.dense(value.shape))
+        return homes
+
+    def _may_overwrite(self, value: Value, target: Buffer) -> bool:
+        """Whether only the group that computes the new state reads the old, at the same places."""
+        unit = self.graph.maker[id(value)]
+        old = self.program.inputs[target.index]
+        readers = [u for u in self.graph.readers.get(id(old), []) if u.group is not None]
+        others = [u for u in readers if u is not unit and u.writes_state and u.node is None]
+        if others or unit.group is None or id(old) in self._refs_read_by_views():
+            return False
+        return all(m.at == lay.dense(old.shape) for m in unit.group.members)
+
+    def _refs_read_by_views(self) -> set[int]:
+        """Inputs that a late group sees through a view: their elements may be at other places."""
+        found: set[int] = set()
+        for unit in self.graph.units:
+            if unit.writes_state:
+                for node in unit.nodes:
+                    for operand in node.operands:
+                        if isinstance(operand, Value):
+                            base, views = self.graph.follow(operand)
+                            if views:
+                                found.add(id(base))
+        return found
+
+    def _output(self, position: int, value: Any) -> Buffer:
+        buffer = Buffer(value.dtype, max(1, value.size), "output", position, about="result")
+        self.outputs[position] = buffer
+        return buffer
+
+    def decided(self, value: Value) -> Ref | None:
+        """Where a value has to be computed, if that is decided already."""
+        home = self._homes.get(id(value))
+        if id(value) in self.hints.channels_last:
+            return self.image(value)
+        return home
+
+    def image(self, value: Value) -> Ref:
+        """The buffer for pictures (batch, channels, *space): channels last, with its border."""
+        if id(value) not in self._images:
+            self._images[id(value)] = self._new_image(value)
+        return self._images[id(value)]
+
+    def image_of(self, value: Value) -> Ref:
+        """A value as pictures, copied if it is kept in another way."""
+        source, image = self.ref(value), self.image(value)
+        if source.buffer is not image.buffer and id(value) not in self._copied_images:
+            self._copied_images.add(id(value))
+            self.tasks.append(copy_task(source, image, self.machine))
+        return image
+
+    def _new_image(self, value: Value) -> Ref:
+        halo = self.halos.get(id(value), Halo.none(len(value.shape) - 2))
+        space = [n + a + b for n, (a, b) in zip(value.shape[2:], halo.sides, strict=True)]
+        room = (value.shape[0], value.shape[1], *space)
+        rank = len(room)
+        order = (0, *range(2, rank), 1)
+        layout = lay.spaced(value.shape, room, order)
+        buffer = self.new_buffer(value.dtype, math.prod(room), value.name)
+        offset = sum(
+            low * stride
+            for (low, _), stride in zip(halo.sides, lay.strides_of(room, order)[2:], strict=True)
+        )
+        ref = Ref(buffer, Layout(layout.dims, offset))
+        if any(map(any, halo.sides)):
+            self.tasks.append(border_task(ref, value.shape, halo, self.machine))
+        return ref
+
+    def _deliver(self, position: int, output: Any) -> None:
+        """Bring an output to its buffer, or to the state it replaces."""
+        if not isinstance(output, (Value, np.ndarray)):
+            return
+        late = position in self.updates
+        if 0 in output.shape:
+            if not late:
+                self._output(position, output)
+            return
+        target = self.inputs[self.updates[position]] if late else self.outputs[position]
+        source = self.ref(output)
+        if target is None:
+            target = self._output(position, output)
+        if source.buffer is not target:
+            goal = Ref(target, lay.dense(output.shape))
+            self.tasks.append(copy_task(source, goal, self.machine, late))
+
+    # --- what runs elsewhere ------------------------------------------------------------------
+
+    def _call_host(self, node: Node) -> None:
+        """Leave a node to NumPy: its operands and results are arrays on the buffers."""
+        from .host_calls import host_task
+
+        operands = [self.ref(x) if isinstance(x, Value) else x for x in node.operands]
+        results = []
+        for value in node.outputs:
+            home = self._homes.get(id(value))
+            ref = home or Ref(
+                self.new_buffer(value.dtype, value.size, value.name), lay.dense(value.shape)
+            )
+            self.set_ref(value, ref)
+            results.append(ref)
+        self.tasks.append(host_task(node, operands, results))
+
+    def fill(self, ref: Ref, value: float, shape: Sequence[int]) -> None:
+        """Write one number everywhere."""
+        self.tasks.append(fill_task(ref, value, shape, self.machine))
+
+
+def same(one: Layout, other: Layout) -> bool:
+    """Whether two layouts are equal, sizes of 1 aside."""
+    return one == other
