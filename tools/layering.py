@@ -46,6 +46,7 @@ FACADES = frozenset(
     {
         "",
         "__main__",
+        "amp",
         "array_api",
         "einops",
         "errors",

@@ -25,6 +25,7 @@ _NAMESPACES = ("array_api", "fft", "linalg", "masked", "ops", "signal", "special
 
 # Packages that appear as attributes without a further import statement.
 _PACKAGES = (
+    "amp",
     "autograd",
     "cli",
     "data",

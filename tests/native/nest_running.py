@@ -144,8 +144,8 @@ class Meaning:
             place, valid = start[at], True
             for index, (_, stride, size) in zip(indices, node.indices, strict=True):
                 number = int(index[at])
-                valid &= -size <= number < size
-                place += (number + size * (number < 0)) * stride
+                valid &= 0 <= number < size
+                place += number * stride
             if valid:
                 out[at] = self.slots[node.slot][place]
             else:

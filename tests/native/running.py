@@ -64,11 +64,11 @@ def load(kernels: Sequence[Kernel], machine: Machine, assembly: bool = False) ->
     )
     text = join(kernels, machine)
     listing = target.emit_assembly(llvm.parse_assembly(text)) if assembly else ""
-    start = time.perf_counter()
+    start = time.thread_time()
     module = llvm.parse_assembly(text)
     module.verify()
     image = target.emit_object(module)
-    seconds = time.perf_counter() - start
+    seconds = time.thread_time() - start
     jit = llvm.create_lljit_compiler(target)
     builder = llvm.JITLibraryBuilder().add_object_img(image)
     for kernel in kernels:
@@ -86,21 +86,27 @@ def aligned(size: int) -> np.ndarray:
     return raw[start : start + size]
 
 
-def run(loaded: Loaded, kernel: Kernel, addresses: Sequence[int], threads: int = 1) -> None:
-    """Call a kernel for all its pieces, each thread taking the next one that is left."""
+def run(
+    loaded: Loaded,
+    kernel: Kernel,
+    addresses: Sequence[int],
+    threads: int = 1,
+    pieces: Sequence[int] | None = None,
+) -> None:
+    """Call a kernel for all its pieces (or some), each thread taking the next one that is left."""
     function = loaded.functions[kernel.name]
     args = (ctypes.c_int64 * max(1, len(addresses)))(*addresses)
     place = ctypes.addressof(args)
     if threads == 1:
         scratch = aligned(kernel.scratch)
-        for piece in range(kernel.pieces):
+        for piece in range(kernel.pieces) if pieces is None else pieces:
             function(place, piece, scratch.ctypes.data)
         return
-    pieces = iter(range(kernel.pieces))
+    left = iter(range(kernel.pieces) if pieces is None else pieces)
 
     def work() -> None:
         scratch = aligned(kernel.scratch)
-        for piece in pieces:
+        for piece in left:
             function(place, piece, scratch.ctypes.data)
 
     team = [threading.Thread(target=work) for _ in range(threads)]
@@ -111,9 +117,13 @@ def run(loaded: Loaded, kernel: Kernel, addresses: Sequence[int], threads: int =
 
 
 def run_product(
-    loaded: Loaded, lowered: Lowered, buffers: dict[str, np.ndarray], threads: int = 1
+    loaded: Loaded,
+    lowered: Lowered,
+    buffers: dict[str, np.ndarray],
+    threads: int = 1,
+    only: int | None = None,
 ) -> None:
-    """Run all stages of a product; temporaries begin as NaN."""
+    """Run all stages of a product, or just one piece of the last; temporaries begin as NaN."""
     places = {name: array.ctypes.data for name, array in buffers.items()}
     keep = {}
     for name, size in lowered.temporaries.items():
@@ -121,4 +131,5 @@ def run_product(
         keep[name][:] = 0xFF
         places[name] = keep[name].ctypes.data
     for stage in lowered.stages:
-        run(loaded, stage.kernel, [places[slot] for slot in stage.slots], threads)
+        pieces = [only] if only is not None and stage is lowered.stages[-1] else None
+        run(loaded, stage.kernel, [places[slot] for slot in stage.slots], threads, pieces)

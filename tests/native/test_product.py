@@ -14,12 +14,16 @@ from hypothesis import strategies as st
 
 pytest.importorskip("llvmlite")
 
-import ml_dtypes  # noqa: E402
+import ml_dtypes
 
-from narae.native import product_schedule  # noqa: E402
-from narae.native.product import BatchDim, Product, RowDim, TermDim  # noqa: E402
-from narae.native.product_kernels import Lowered, lower_product  # noqa: E402
-from tests.native.running import load, machine_of, run_product  # noqa: E402
+from narae.native import product_limits
+from narae.native.emit import F32 as F32_TYPE
+from narae.native.kernel import begin_kernel, finish_kernel, slot_pointer
+from narae.native.microkernel import Block, emit_block, meaning
+from narae.native.product import BatchDim, Product, RowDim, TermDim
+from narae.native.product_form import merged
+from narae.native.product_kernels import Lowered, lower_product
+from tests.native.running import load, machine_of, run, run_product
 
 F32, F64, F16 = np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.float16)
 BF16 = np.dtype(ml_dtypes.bfloat16)
@@ -116,8 +120,9 @@ def linear(m, k, n, dtype=F32, *, transposed=False, **options):
 @contextlib.contextmanager
 def small_caches():
     """Schedules as if caches were tiny and cores slow: small products are cut as large ones are."""
-    tiny = {"PIECE_FLOPS": 500, "CACHE": 4000, "PANEL_CACHE": 2000, "LEAST_DEPTH": 4}
-    with mock.patch.multiple(product_schedule, **tiny):
+    tiny = {"PIECE_FLOPS": 500, "CACHE": 4000, "PANEL_CACHE": 2000, "LEAST_DEPTH": 4, "DEPTH": 9}
+    tiny |= {"FAR": 100, "PANEL": 800}
+    with mock.patch.multiple(product_limits, **tiny):
         yield
 
 
@@ -128,7 +133,7 @@ def products(draw):
     stride = st.integers(-9, 9)
     columns = draw(st.integers(1, 70))
     sizes = [draw(st.lists(size, max_size=n)) for n in (2, 3, 3)]
-    while math.prod(sum(sizes, [])) * columns > 150_000:
+    while math.prod(n for group in sizes for n in group) * columns > 150_000:
         longest = max(sizes, key=lambda x: max(x, default=0))
         longest[longest.index(max(longest))] = 2
     outer = sizes[0] + sizes[1]
@@ -171,16 +176,167 @@ def products(draw):
 
 VECTORS = st.sampled_from([64, 32, 16])
 PIECES = st.sampled_from([None, None, 1, 2, 5])
+WIDE = machine_of(64)
 
 
-@settings(max_examples=60)
+@settings(max_examples=50)
 @given(products(), VECTORS, PIECES)
 def test_any_product(product, vector_bytes, piece):
     check(product, machine_of(vector_bytes), piece)
 
 
-@settings(max_examples=60)
+@settings(max_examples=50)
 @given(products(), VECTORS, PIECES)
 def test_any_product_cut_into_many_blocks(product, vector_bytes, piece):
     with small_caches():
         check(product, machine_of(vector_bytes), piece)
+
+
+@pytest.mark.parametrize("dtype", [F32, F64, F16, BF16], ids=str)
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("m", [1, 3, 70, 530])
+def test_linear(m, transposed, dtype):
+    """One row (dot products if B is transposed), few rows, and many."""
+    product = linear(m, 67, 75, dtype, transposed=transposed, bias=True)
+    lowered = check(product, WIDE)
+    packed = any("packed" in stage.slots for stage in lowered.stages)
+    assert packed == (m > 512 and (transposed or dtype.itemsize == 2))
+
+
+def test_constant_weight_is_packed_by_a_stage_of_its_own():
+    lowered = check(linear(20, 64, 128, transposed=True, b_constant=True), WIDE)
+    assert [stage.slots for stage in lowered.stages] == [("b", "packed"), ("a", "packed", "c")]
+    assert lowered.temporaries == {"packed": 64 * 128 * 4}
+
+
+def convolution(n, size, c, o, stride=1, **options):
+    """3 x 3 taps over channels-last images with a halo of one pixel."""
+    high, out = size + 2, (size - 1) // stride + 1
+    rows = (
+        RowDim(n, high * high * c, out * out * o),
+        RowDim(out, stride * high * c, out * o),
+        RowDim(out, stride * c, o),
+    )
+    terms = (TermDim(3, high * c, 3 * c * o), TermDim(3, c, c * o), TermDim(c, 1, o))
+    return Product((), rows, terms, o, 1, F32, F32, **options)
+
+
+def weight_gradient(n, size, c, o, dtype=F32):
+    """Of the same convolution: taps and channels are rows, pixels of all images are terms."""
+    high = size + 2
+    rows = (RowDim(3, high * c, 3 * c * o), RowDim(3, c, c * o), RowDim(c, 1, o))
+    terms = (
+        TermDim(n, high * high * c, size * size * o),
+        TermDim(size, high * c, size * o),
+        TermDim(size, c, o),
+    )
+    return Product((), rows, terms, o, 1, dtype, dtype)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_convolution(stride):
+    check(convolution(2, 7, 5, 40, stride, bias=True), WIDE)
+    check(convolution(4, 4, 16, 16, stride), WIDE, piece=2)
+
+
+@pytest.mark.parametrize("dtype", [F32, BF16], ids=str)
+def test_weight_gradient_in_partial_sums(dtype):
+    """Long sums for a small C: fixed parts of the images, added up in a fixed order."""
+    with small_caches():
+        lowered = check(weight_gradient(32, 14, 8, 16, dtype), WIDE)
+    first, last = lowered.stages[-2:]
+    assert (first.slots[-1], last.slots) == ("partials", ("partials", "c"))
+    assert lowered.temporaries["partials"] == first.kernel.pieces * 9 * 8 * 16 * 4
+
+
+def test_attention():
+    """Queries times keys, head by head; keys lie as (batch, time, head, channel)."""
+    batch = (BatchDim(3, 65 * 2 * 16, 65 * 2 * 16, 2 * 65 * 65), BatchDim(2, 16, 16, 65 * 65))
+    rows, terms = (RowDim(65, 32, 65),), (TermDim(16, 1, 1),)
+    check(Product(batch, rows, terms, 65, 32, F32, F32), WIDE, piece=1)
+
+
+@pytest.mark.parametrize("size", ["batch", "rows", "columns"])
+def test_nothing_to_compute(size):
+    batch = (BatchDim(0 if size == "batch" else 2, 9, 9, 99),)
+    rows = (RowDim(0 if size == "rows" else 3, 1, 9),)
+    product = Product(batch, rows, (), 0 if size == "columns" else 4, 1, F32, F32)
+    assert lower_product(product, WIDE).stages == ()
+
+
+@pytest.mark.parametrize("accumulate", [False, True])
+@pytest.mark.parametrize("bias", [False, True])
+def test_no_terms_leave_zeros_bias_and_what_was_there(accumulate, bias):
+    check(linear(5, 0, 20, accumulate=accumulate, bias=bias), WIDE)
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_a_wished_piece_stays_in_its_rows(transposed):
+    """Only rows [4p, 4p + 4) of A are read (others are NaN) and of C are written."""
+    product = linear(24, 40, 50, transposed=transposed)
+    lowered = lower_product(product, WIDE, piece=4)
+    stage, loaded = lowered.stages[-1], load([s.kernel for s in lowered.stages], WIDE)
+    assert (stage.aligned_rows, stage.kernel.pieces) == (4, 6)
+    rng = np.random.default_rng(0)
+    weight = rng.standard_normal((40, 50), np.float32)
+    b = np.ascontiguousarray(weight.T) if transposed else weight
+    x = rng.standard_normal((24, 40), np.float32)
+    for piece in range(6):
+        rows = slice(4 * piece, 4 * piece + 4)
+        a, c = np.full_like(x, np.nan), np.full((24, 50), 7, np.float32)
+        a[rows] = x[rows]
+        run_product(loaded, lowered, {"a": a, "b": b, "c": c}, only=piece)
+        np.testing.assert_allclose(c[rows], x[rows] @ weight, rtol=1e-4, atol=1e-4)
+        c[rows] = 7
+        assert np.all(c == 7)
+
+
+@pytest.mark.parametrize("product", [weight_gradient(32, 14, 8, 16), linear(300, 400, 200)])
+def test_same_bits_by_one_thread_and_by_two(product):
+    rng = np.random.default_rng(0)
+    a, b = (rng.standard_normal(2_000_000).astype(np.float32) for _ in range(2))
+    lowered = lower_product(product, WIDE)
+    assert lowered.stages[0].kernel.pieces > 4
+    loaded, found = load([s.kernel for s in lowered.stages], WIDE), []
+    for threads in (1, 2):
+        c = np.zeros(300 * 200, np.float32)
+        run_product(loaded, lowered, {"a": a, "b": b, "c": c}, threads)
+        found.append(c)
+    np.testing.assert_array_equal(found[0].view(np.int32), found[1].view(np.int32))
+
+
+@given(
+    st.lists(st.integers(0, 50), min_size=1, max_size=5),
+    st.lists(st.tuples(st.integers(1, 5), st.integers(0, 9), st.integers(0, 40)), max_size=2),
+    st.integers(1, 40),
+    st.sampled_from(["zero", "c", "bias", "c+bias"]),
+    st.integers(1, 3),
+)
+@settings(max_examples=25)
+def test_block_and_its_meaning(a_rows, terms, columns, start, unroll):
+    """The register tile as machine code and as NumPy."""
+    rows = tuple(100 * number for number in range(len(a_rows)))
+    dims = tuple(TermDim(*term) for term in terms)
+    kinds = {"a_type": F32_TYPE, "b_type": F32_TYPE, "c_type": F32_TYPE, "sum_type": F32_TYPE}
+    block = Block(tuple(a_rows), rows, dims, columns, 16, start=start, unroll=unroll, **kinds)
+    f, args, _, _ = begin_kernel()
+    emit_block(f, block, *(slot_pointer(f, args, slot) for slot in range(4)))
+    kernel = finish_kernel("block", f)
+    rng = np.random.default_rng(1)
+    a, b, c, bias = (rng.standard_normal(700).astype(np.float32) for _ in range(4))
+    expected = c.copy()
+    meaning(block, a, b, expected, bias)
+    run(load([kernel], WIDE), kernel, [x.ctypes.data for x in (a, b, c, bias)])
+    np.testing.assert_allclose(c, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_kernels_are_small():
+    """Compile time: a few variants of the tile, not one for every size."""
+    for product in (convolution(32, 32, 64, 64), linear(2080, 192, 577), linear(127, 331, 67)):
+        for stage in lower_product(product, WIDE).stages:
+            assert stage.kernel.text.count("\n") < 700, stage.kernel.about
+
+
+def test_coalescing():
+    assert merged([RowDim(4, 30, 60), RowDim(3, 10, 20), RowDim(1, 5, 5)]) == (RowDim(12, 10, 20),)
+    assert merged([TermDim(3, 12, 4), TermDim(4, 1, 1)]) == (TermDim(3, 12, 4), TermDim(4, 1, 1))

@@ -23,8 +23,7 @@ from narae.native.code import load_kernels
 from narae.native.kernel import begin_kernel, finish_kernel
 from narae.native.machine import available_cores
 from narae.native.table import Chain, Entry, Table
-
-from tests.native.table_making import BUMP, MIX, Model, check_small, random_model, small_model
+from tests.native.table_making import MIX, Model, check_small, random_model, small_model
 
 ROOT = Path(__file__).parents[2]
 has_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
@@ -195,22 +194,48 @@ def test_work_is_shared():
     assert len(threads) == 2
 
 
-def test_pthreads_sleep_and_wake():
-    """What macOS uses instead of a futex works here as well."""
-    script = """
-from narae.native import team_code, team
-team_code._SLEEPING.clear()
-import time
+@pytest.mark.parametrize("kind", ["futex", "pthread"])
+def test_sleeping_and_waking_at_every_moment(kind):
+    """Threads that hardly spin fall asleep while others look whom to wake: nobody sleeps on."""
+    if sys.platform == "win32" or (kind == "futex" and sys.platform != "linux"):
+        pytest.skip("not how threads sleep on this system")
+    script = f"""
+from narae.native import team, team_waiting
+if {kind!r} == "pthread":
+    team_waiting._SLEEPING.clear()
+team._spins = lambda: 1
 from tests.native.table_making import check_small
-team.set_threads(3)
-for _ in range(40):
-    check_small(delay=2000)
-    time.sleep(0.001)
+for threads in (2, 3):
+    team.set_threads(threads)
+    for delay in range(0, 400, 10):
+        check_small(runs=200, delay=delay)
 """
-    assert "pthread_cond_wait" in team_code.team_text("darwin", "arm64")
-    assert "WaitOnAddress" in team_code.team_text("win32", "x86_64")
-    if sys.platform != "win32":
-        run_script(script)
+    run_script(script)
+
+
+@pytest.mark.parametrize(
+    ("platform", "triple", "call"),
+    [
+        ("linux", "x86_64-unknown-linux-gnu", "@syscall(i64 202, "),
+        ("linux", "aarch64-unknown-linux-gnu", "@syscall(i64 98, "),
+        ("darwin", "arm64-apple-darwin", "@pthread_cond_wait("),
+        ("win32", "x86_64-pc-windows-msvc", "@WaitOnAddress("),
+    ],
+)
+def test_the_team_compiles_for_every_system(platform, triple, call):
+    from llvmlite import binding
+
+    binding.initialize_all_targets()
+    binding.initialize_all_asmprinters()
+    text = team_code.team_text(platform, triple.partition("-")[0])
+    assert call in text
+    module = binding.parse_assembly(f"{text}\nattributes #0 = {{ nounwind }}\n")
+    module.verify()
+    try:
+        target = binding.Target.from_triple(triple)
+    except RuntimeError:
+        pytest.skip(f"this LLVM was built without {triple}")
+    assert target.create_target_machine(reloc="pic").emit_object(module)
 
 
 # --- more than one user of the team ---------------------------------------------------------
@@ -264,6 +289,14 @@ def in_child(action, timeout=30.0):
     return False
 
 
+def check_child():
+    """A child has threads of its own."""
+    check_small()
+    made = team.current_team()
+    assert made is not None
+    assert all(thread.is_alive() for thread in made._threads)
+
+
 @has_fork
 @pytest.mark.parametrize("pause", [0.0, 0.01])
 def test_fork(pause):
@@ -272,7 +305,7 @@ def test_fork(pause):
     for _ in range(10):
         check_small(delay=500)
         time.sleep(pause)
-        assert in_child(check_small)
+        assert in_child(check_child)
         check_small()
 
 
@@ -292,7 +325,7 @@ def test_fork_beside_a_run():
     thread.start()
     try:
         time.sleep(0.02)
-        results = [in_child(check_small) for _ in range(15)]
+        results = [in_child(check_child) for _ in range(15)]
     finally:
         stop.set()
         thread.join()
@@ -303,7 +336,7 @@ def test_fork_beside_a_run():
 @has_fork
 def test_a_child_compiles_and_loads():
     def work():
-        f, args, piece, scratch = begin_kernel()
+        f, *_ = begin_kernel()
         kernel = finish_kernel("empty", f, pieces=2)
         Table(load_kernels([kernel]), [[Chain((Entry(kernel, 0),), 2)]], 0).run(0, 1)
         check_small()
@@ -323,7 +356,7 @@ team.set_threads(4)
 check_small(delay=100)
 print("done")
 """
-    for _ in range(3):
+    for _ in range(2):
         assert run_script(script) == "done\n"
 
 
@@ -342,7 +375,7 @@ threading.Thread(target=work, daemon=True).start()
 time.sleep(0.3)
 print("done")
 """
-    for _ in range(3):
+    for _ in range(2):
         assert run_script(script) == "done\n"
 
 
@@ -422,7 +455,7 @@ def test_busy_neighbours():
             for threads, times in seconds.items():
                 team.set_threads(threads)
                 start = time.perf_counter()
-                for _ in range(40):
+                for _ in range(300):
                     table.run(0, 20)
                 times.append(time.perf_counter() - start)
     finally:

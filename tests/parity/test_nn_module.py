@@ -501,8 +501,13 @@ def test_the_epoch_moves_only_when_something_changes():
     model.zero_grad()
     model.load_state_dict(model.state_dict())
     assert epoch.current() == before
+    flags = epoch.flags[0]
+    model.eval()
+    assert epoch.flags[0] != flags
+    model.train()
+    assert epoch.flags[0] == flags
+    assert epoch.current() == before
     for change in (
-        model.eval,
         lambda: setattr(model, "number", 4),
         lambda: model.add_module("more", nn.ReLU()),
         lambda: model.register_forward_hook(lambda *_: None),

@@ -1,7 +1,8 @@
 """Compiled steps give the bits that eager steps give, on the reference executor.
 
-Every case builds the same thing twice from one seed, runs the same steps eagerly and compiled, and
-compares every loss and every number of every state afterwards.
+On others they give nearly the same numbers. Every case builds the same thing twice from one seed,
+runs the same steps eagerly and compiled, and compares every loss and every number of every state
+afterwards.
 """
 
 import numpy as np
@@ -10,6 +11,9 @@ import pytest
 import narae
 from narae import nn
 from narae.nn import functional as F
+from tests.executors import close, kept, on_every_executor
+
+pytestmark = on_every_executor
 
 BATCHES = 6
 
@@ -54,10 +58,10 @@ def run(build, data, compiled, epochs=2, **options):
     losses = []
     for _ in range(epochs):
         for arguments in data:
-            losses.append(bits(step(*arguments)))
+            losses.append(kept(step(*arguments)))
         if case.after_epoch is not None:
             case.after_epoch()
-    states = [bits(item.state_dict()) for item in case.objects]
+    states = [kept(item.state_dict()) for item in case.objects]
     return losses, states, bits(narae.get_rng_state()), step
 
 
@@ -65,14 +69,16 @@ def assert_same(build, data=None, **options):
     data = batches() if data is None else data
     eager = run(build, data, compiled=False)
     fast = run(build, data, compiled=True, **options)
-    assert fast[0] == eager[0], "losses differ"
-    assert fast[1] == eager[1], "states differ"
+    close(fast[0], eager[0], "losses")
+    close(fast[1], eager[1], "states")
     assert fast[2] == eager[2], "random streams differ"
     return fast[3]
 
 
 def mlp(*extra):
-    return nn.Sequential(nn.Linear(5, 16), *extra, nn.ReLU(), nn.Linear(16, 3))
+    # Before a normalisation a bias has no gradient but rounding, which Adam blows up.
+    bias = not any(isinstance(layer, nn.BatchNorm1d) for layer in extra)
+    return nn.Sequential(nn.Linear(5, 16, bias), *extra, nn.ReLU(), nn.Linear(16, 3))
 
 
 def plain_step(model, optimizer):
@@ -139,7 +145,7 @@ def test_convolution_network():
 
     def build():
         model = nn.Sequential(
-            nn.Conv2d(1, 4, 3, padding=1),
+            nn.Conv2d(1, 4, 3, padding=1, bias=False),  # as in mlp
             nn.BatchNorm2d(4),
             nn.ReLU(),
             nn.MaxPool2d(2),
@@ -261,9 +267,9 @@ def test_gradient_accumulation_across_calls():
     narae.manual_seed(3)
     case = build()
     case.runner["step"] = narae.compile(case.backward)
-    losses = [bits(case.step(*arguments)) for _ in range(2) for arguments in batches()]
-    assert losses == eager[0]
-    assert [bits(item.state_dict()) for item in case.objects] == eager[1]
+    losses = [kept(case.step(*arguments)) for _ in range(2) for arguments in batches()]
+    close(losses, eager[0])
+    close([item.state_dict() for item in case.objects], eager[1])
 
 
 def test_gradient_accumulation_inside_the_step():
@@ -380,7 +386,7 @@ def test_escaping_loss_is_a_tensor_or_an_error():
     x, y = batches(1)[0]
     loss = step(x, y)
     assert loss.requires_grad
-    assert loss.item() == F.cross_entropy(model(x), y).item()
+    close(loss, F.cross_entropy(model(x), y))
     with pytest.raises(RuntimeError, match="backward\\(\\) inside the step"):
         loss.backward()
     with pytest.raises(RuntimeError, match="inside a traced step and kept"):
@@ -450,9 +456,9 @@ def test_state_dict_taken_and_loaded_between_steps():
             step(*arguments)
         model.load_state_dict(saved[0])
         optimizer.load_state_dict(saved[1])
-        losses = [bits(step(*arguments)) for arguments in data[3:]]
-        outcomes.append((losses, bits(model.state_dict()), bits(optimizer.state_dict())))
-    assert outcomes[0] == outcomes[1]
+        losses = [kept(step(*arguments)) for arguments in data[3:]]
+        outcomes.append((losses, model.state_dict(), optimizer.state_dict()))
+    close(outcomes[1], outcomes[0])
 
 
 def test_compiled_module_is_one_node():
@@ -467,9 +473,9 @@ def test_compiled_module_is_one_node():
         out = fast(x)
         assert out.grad_fn.name == "CompiledModuleBackward"
         F.cross_entropy(out, y).backward()
-        assert bits(model.state_dict()) == bits(twin.state_dict())
+        close(twin.state_dict(), model.state_dict())
         for one, two in zip(model.parameters(), twin.parameters(), strict=True):
-            assert bits(one.grad) == bits(two.grad)
+            close(two.grad, one.grad)
 
 
 def test_keep_grads():
@@ -482,7 +488,7 @@ def test_keep_grads():
     other = narae.optim.SGD(twin.parameters(), lr=0.1)
     narae.compile(plain_step(twin, other), keep_grads=True)(x, y)
     for one, two in zip(model.parameters(), twin.parameters(), strict=True):
-        assert bits(one.grad) == bits(two.grad)
+        close(two.grad, one.grad)
 
 
 def test_gradient_that_was_not_kept_says_so():

@@ -1,12 +1,16 @@
 """The page of footguns (docs/footguns.md): one test for each number on it."""
 
 import random
+from threading import Thread
 
 import numpy as np
 import pytest
 
 import narae
 from narae import nn
+from tests.executors import close, on_every_executor
+
+pytestmark = on_every_executor
 
 
 def linear():
@@ -76,8 +80,8 @@ def test_03_numbers_of_closures_and_globals_are_guarded():
     compiled = narae.compile(step)
     x = x_of()
     for factor in (2.0, 3.0, 3.0, 2.0):
-        assert narae.equal(compiled(x), x * factor)
-    assert compiled.traces == 3
+        close(compiled(x), x * factor)
+    assert compiled.traces == 2  # the program for 2.0 is found again
 
 
 def test_04_hidden_numbers_are_found_when_traced_again():
@@ -104,7 +108,7 @@ def test_05_narae_random_numbers_are_drawn_anew():
     found = [compiled(x_of()) for _ in range(3)]
     narae.manual_seed(1)
     for out in found:
-        assert narae.equal(out, x_of() + narae.rand(4, 3))
+        close(out, x_of() + narae.rand(4, 3))
 
 
 def test_06_learning_rate_is_not_traced_again():
@@ -117,7 +121,7 @@ def test_06_learning_rate_is_not_traced_again():
             optimizer.param_groups[0]["lr"] = rate
             step(x_of())
         outcomes.append(model.weight.detach().clone())
-    assert narae.equal(*outcomes)
+    close(*outcomes)
     assert step.traces == 1
 
 
@@ -127,11 +131,23 @@ def test_07_train_and_eval_are_noticed():
     x = x_of()
     assert not narae.equal(compiled(x), x)
     model.eval()
-    assert narae.equal(compiled(x), x)
+    close(compiled(x), x)
     model.train()
     assert not narae.equal(compiled(x), x)
     model[0].p = 0.0
-    assert narae.equal(compiled(x), x)
+    close(compiled(x), x)
+
+
+def test_07_train_and_eval_in_turn():
+    model = nn.Sequential(nn.Linear(3, 2), nn.Dropout(0.5))
+    compiled = narae.compile(lambda x: model(x))
+    for mode in (True, False) * 3:
+        model.train(mode)
+        narae.manual_seed(1)
+        out = compiled(x_of())
+        narae.manual_seed(1)
+        close(out, model(x_of()))
+    assert compiled.traces == 2
 
 
 def test_08_replaced_parameter():
@@ -140,7 +156,7 @@ def test_08_replaced_parameter():
     x = x_of()
     compiled(x)
     model.weight = nn.Parameter(narae.ones(2, 3))
-    assert narae.equal(compiled(x), model(x))
+    close(compiled(x), model(x))
 
 
 def test_09_loaded_state():
@@ -149,21 +165,21 @@ def test_09_loaded_state():
     x = x_of()
     compiled(x)
     model.load_state_dict(other.state_dict())
-    assert narae.equal(compiled(x), other(x))
+    close(compiled(x), other(x))
     assert compiled.traces == 1
 
 
 def test_10_other_shapes_and_dtypes():
     compiled = narae.compile(lambda x: (x * 2).sum(0))
     for x in (x_of(4), x_of(2), x_of(4), x_of(4).double(), x_of(2)):
-        assert narae.equal(compiled(x), (x * 2).sum(0))
+        close(compiled(x), (x * 2).sum(0))
     assert compiled.traces == 3
 
 
 def test_11_python_numbers_as_arguments():
     compiled = narae.compile(lambda x, factor: x * factor)
     for factor in (1.0, 2.0, 1.0, 1, True):
-        assert narae.equal(compiled(x_of(), factor), x_of() * factor)
+        close(compiled(x_of(), factor), x_of() * factor)
     assert compiled.traces == 4
 
 
@@ -185,7 +201,7 @@ def test_13_gradients_add_up():
         for seed in range(3):
             step(x_of(seed=seed))
         outcomes.append(model.weight.grad.clone())
-    assert narae.equal(*outcomes)
+    close(*outcomes)
 
 
 def test_14_backward_of_a_result():
@@ -234,7 +250,7 @@ def test_17_selection_by_mask():
         x[x < 0] = 0
         return x
 
-    assert narae.equal(narae.compile(zero_negative)(x), x.clamp(min=0))
+    close(narae.compile(zero_negative)(x), x.clamp(min=0))
 
 
 def test_18_shared_memory():
@@ -266,24 +282,24 @@ def test_20_interrupted_steps_change_nothing():
     step(x_of())
     before = model.weight.detach().clone(), narae.get_rng_state()
     plan = next(plan for plans in step._plans.values() for plan in plans)
-    run = plan.run_program
+    run = plan.runner
 
     def interrupted(inputs):
         run(inputs)
         raise KeyboardInterrupt
 
-    plan.run_program = interrupted
+    plan.runner = interrupted
     with pytest.raises(KeyboardInterrupt):
         step(x_of())
-    assert narae.equal(model.weight, before[0])
-    assert narae.equal(narae.get_rng_state(), before[1])
-    plan.run_program = run
+    close(model.weight, before[0])
+    close(narae.get_rng_state(), before[1])
+    plan.runner = run
     twin = linear()
     other = narae.optim.Adam(twin.parameters())
     eager = training_step(twin, other)
     eager(x_of()), eager(x_of())
     step(x_of())
-    assert narae.equal(model.weight, twin.weight)  # the step counter went back, too
+    close(model.weight, twin.weight)  # the step counter went back, too
 
 
 def test_21_label_out_of_range():
@@ -299,5 +315,21 @@ def test_21_label_out_of_range():
 def test_22_compiled_inside_compiled():
     inner = narae.compile(lambda x: x * 2)
     outer = narae.compile(lambda x: inner(x) + 1)
-    assert narae.equal(outer(x_of()), x_of() * 2 + 1)
+    close(outer(x_of()), x_of() * 2 + 1)
     assert inner.traces == 0
+
+
+def test_23_several_threads():
+    total = narae.zeros(3)
+
+    @narae.compile
+    def step(x):
+        total.add_(x)
+
+    step(narae.ones(3))
+    threads = [Thread(target=lambda: [step(narae.ones(3)) for _ in range(50)]) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert total.tolist() == [151.0] * 3

@@ -4,7 +4,7 @@ from .builder import Builder, current_builder, trace
 from .checker import ProgramError, check
 from .dispatch import bind, register_interpreter
 from .evaluate import evaluate
-from .executor import Executor
+from .executor import Executor, Report, Runner, Update
 from .printer import program_text
 from .program import Node, Operand, Program, Value
 from .protocol import Operation, ValueLike
@@ -18,6 +18,9 @@ __all__ = [
     "Operation",
     "Program",
     "ProgramError",
+    "Report",
+    "Runner",
+    "Update",
     "Value",
     "ValueLike",
     "bind",

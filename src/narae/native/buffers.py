@@ -9,7 +9,7 @@ from narae.base.dtypes import NumpyDType
 from .kernel import Kernel
 from .layout import Layout
 
-Kind = Literal["arena", "input", "output", "constant", "status"]
+Kind = Literal["arena", "input", "output", "constant", "status", "part"]
 
 
 @dataclass(eq=False)
@@ -22,6 +22,7 @@ class Buffer:
         index: which input or output.
         array: the numbers of a constant.
         about: for reports.
+        whole, start: for a part, the buffer it is a part of, and its first element there.
     """
 
     dtype: NumpyDType
@@ -30,6 +31,20 @@ class Buffer:
     index: int = 0
     array: Any = None
     about: str = ""
+    whole: "Buffer | None" = None
+    start: int = 0
+    parts: "dict[tuple[int, int], Buffer]" = field(default_factory=dict, repr=False)
+
+    def part(self, start: int, size: int) -> "Buffer":
+        """`size` elements from `start` on, as a buffer; equal parts are one object."""
+        if self.whole is not None:
+            return self.whole.part(self.start + start, size)
+        key = start, size
+        if key not in self.parts:
+            self.parts[key] = Buffer(
+                self.dtype, size, "part", about=self.about, whole=self, start=start
+            )
+        return self.parts[key]
 
     @property
     def bytes(self) -> int:
@@ -88,6 +103,9 @@ class Task:
         late: whether it writes to states, after everything else succeeded.
         host: instead of kernels, a function to call.
         about: for reports.
+        nanoseconds: about how long one thread takes for it.
+        most_pieces: cut finer, it would be slower.
+        prepares: whether it may run earlier than its place, since it needs nothing.
     """
 
     make: Callable[[int], Sequence[Step]]
@@ -97,6 +115,9 @@ class Task:
     host: Callable[..., None] | None = None
     about: str = ""
     extra_reads: tuple[Buffer, ...] = field(default=())
+    nanoseconds: float = 0.0
+    most_pieces: int = 64
+    prepares: bool = False
 
     @property
     def reads(self) -> list[Buffer]:

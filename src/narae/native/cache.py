@@ -31,7 +31,7 @@ _reported: set[str] = set()
 
 
 def cache_folder() -> Path:
-    """Where machine code is kept: "native" in `NARAE_CACHE`, else in "narae" in the platform's cache.
+    """Where machine code is kept: `NARAE_CACHE` or the platform's cache folder, and there "native".
 
     Raises:
         RuntimeError: if the user has no home folder.

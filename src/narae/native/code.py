@@ -113,13 +113,13 @@ _DEFINITION = re.compile(r"^define (.*?)@([\w.$-]+)\(", re.MULTILINE)
 
 
 def _unit(kernel: Kernel) -> _Unit:
-    """A kernel as a module. Its helpers become its own: another kernel's may have the same names."""
-    text = _DEFINITION.sub(
-        lambda found: (
-            found.group() if found[2] == kernel.name else f"define internal {found[1]}@{found[2]}("
-        ),
-        kernel.text,
-    )
+    """A kernel as a module; its helpers become private, as other kernels' may have their names."""
+
+    def named(found: re.Match[str]) -> str:
+        is_private = found[2] != kernel.name
+        return f"define internal {found[1]}@{found[2]}(" if is_private else found[0]
+
+    text = _DEFINITION.sub(named, kernel.text)
     own = {f"@{name}(" for _, name in _DEFINITION.findall(kernel.text)}
     declared = sorted(x for x in kernel.declarations if not any(name in x for name in own))
     return _Unit("\n".join([*declared, text]), (kernel.name,))
@@ -193,7 +193,7 @@ def _link(units: Mapping[str, _Unit], images: Mapping[str, bytes]) -> None:
 
 @lru_cache(maxsize=1)
 def _system_symbols() -> dict[str, int]:
-    """Functions that a process does not show by name; Windows keeps those that wait in a library."""
+    """What is not found in the process by name: on Windows, the functions that wait."""
     if sys.platform != "win32":
         return {}
     import ctypes

@@ -66,7 +66,7 @@ def _exactly(stream: IO[bytes], size: int) -> bytes:
 
 
 def serve(source: IO[bytes], sink: IO[bytes]) -> None:
-    """Answer each text with b"1" and its image, or b"0" and what is wrong with it, until the end."""
+    """Answer texts until the end: with b"1" and the image, or with b"0" and what is wrong."""
     settings = json.loads(receive(source))
     sys.path[:0] = settings["path"]
     while True:

@@ -5,6 +5,7 @@ guard its main program. Each is fed by a thread; this process compiles too, and 
 fails to deliver.
 """
 
+import contextlib
 import json
 import os
 import subprocess
@@ -13,17 +14,19 @@ import threading
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
+from typing import IO
 
 from . import code_compile
 from .machine import available_cores
 
-# Measured on a 2.6 GHz Zen 4: kilobytes of text become code in about 1.2 ms each, and a process
-# takes 0.2 s to start.
-_SECONDS_PER_BYTE = 1.2e-6
-_WORTH_IT = 0.5  # seconds
+# Measured on a Zen 4 of 2.6 GHz: a kilobyte of text becomes code in 0.6 to 1 ms, and a process
+# takes 0.15 s to start.
+_SECONDS_PER_BYTE = 0.8e-6
+_WORTH_IT = 0.4  # seconds of compiling that a further process is started for
 _PATIENCE = 60.0  # seconds that a process may take for a module
 
 Queue = deque[tuple[str, str]]
+Process = subprocess.Popen[bytes]
 
 
 def compile_all(texts: Mapping[str, str], features: str) -> dict[str, bytes]:
@@ -34,19 +37,15 @@ def compile_all(texts: Mapping[str, str], features: str) -> dict[str, bytes]:
     """
     queue: Queue = deque(sorted(texts.items(), key=lambda item: -len(item[1])))
     images: dict[str, bytes] = {}
-    helpers = _helpers(texts, features)
+    helpers = [_Helper(each, queue, images, features) for each in _processes(texts)]
     try:
-        threads = [_start_feeding(helper, queue, images) for helper in helpers]
         _compile_here(queue, images, features)
-        for helper, thread in zip(helpers, threads, strict=True):
-            thread.join(_PATIENCE)
-            helper.kill()  # it has nothing left to do, or hangs
-            thread.join()
+        for helper in helpers:
+            helper.finish(_PATIENCE)
         _compile_here(queue, images, features)  # what the others gave back
     finally:
         for helper in helpers:
-            helper.kill()
-            helper.wait()
+            helper.finish(0.0)
     return images
 
 
@@ -59,19 +58,73 @@ def _compile_here(queue: Queue, images: dict[str, bytes], features: str) -> None
         images[key] = code_compile.compile_text(text, features)
 
 
-def _helpers(texts: Mapping[str, str], features: str) -> "list[subprocess.Popen[bytes]]":
+class _Helper:
+    """A process, and the thread that lets it compile what is in the queue."""
+
+    def __init__(
+        self, process: Process, queue: Queue, images: dict[str, bytes], features: str
+    ) -> None:
+        self._process, self._queue, self._images = process, queue, images
+        self._thread = threading.Thread(target=self._feed, args=(features,), daemon=True)
+        self._thread.start()
+
+    def _feed(self, features: str) -> None:
+        with contextlib.suppress(OSError):
+            code_compile.send(_input(self._process), _settings(features))
+            while self._queue and self._compile_one():
+                pass
+
+    def _compile_one(self) -> bool:
+        """Whether it went well; if not, the text is in the queue again."""
+        try:
+            key, text = self._queue.popleft()
+        except IndexError:
+            return False
+        try:
+            code_compile.send(_input(self._process), text.encode())
+            answer = code_compile.receive(_output(self._process))
+        except (OSError, EOFError, ValueError):
+            answer = b""
+        if answer[:1] == b"1":
+            self._images[key] = answer[1:]
+            return True
+        self._queue.append((key, text))
+        return False
+
+    def finish(self, seconds: float) -> None:
+        """Wait for the module that is being compiled, for so long, and end the process."""
+        self._thread.join(seconds)
+        self._process.kill()
+        self._thread.join()
+        self._process.wait()
+        for stream in (_input(self._process), _output(self._process)):
+            with contextlib.suppress(OSError):  # what was not sent to a dead process
+                stream.close()
+
+
+def _input(process: Process) -> IO[bytes]:
+    assert process.stdin is not None
+    return process.stdin
+
+
+def _output(process: Process) -> IO[bytes]:
+    assert process.stdout is not None
+    return process.stdout
+
+
+# --- starting -------------------------------------------------------------------------------
+
+
+def _processes(texts: Mapping[str, str]) -> list[Process]:
     seconds = sum(map(len, texts.values())) * _SECONDS_PER_BYTE
     wanted = min(available_cores(), len(texts), int(seconds / _WORTH_IT) + 1) - 1
-    command = _command()
-    helpers: list[subprocess.Popen[bytes]] = []
-    if seconds < _WORTH_IT or command is None:
-        return helpers
-    try:
-        for _ in range(wanted):
-            helpers.append(_start(command, features))
-    except OSError:  # too many processes, no permission: do with those that are there
-        pass
-    return helpers
+    command = _command() if seconds > _WORTH_IT else None
+    processes: list[Process] = []
+    # Too many processes, or no permission: do with those that are there.
+    with contextlib.suppress(OSError):
+        while command and len(processes) < wanted:
+            processes.append(_start(command))
+    return processes
 
 
 def _command() -> list[str] | None:
@@ -83,46 +136,19 @@ def _command() -> list[str] | None:
     return [program, "-I", "-S", str(script)]
 
 
-def _start(command: list[str], features: str) -> "subprocess.Popen[bytes]":
-    import llvmlite
-
-    helper = subprocess.Popen(
+def _start(command: list[str]) -> Process:
+    return subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
     )
-    path = os.path.dirname(os.path.dirname(os.path.abspath(llvmlite.__file__)))
-    settings = json.dumps({"path": [path], "features": features})
-    assert helper.stdin is not None
-    code_compile.send(helper.stdin, settings.encode())
-    return helper
 
 
-def _start_feeding(
-    helper: "subprocess.Popen[bytes]", queue: Queue, images: dict[str, bytes]
-) -> threading.Thread:
-    thread = threading.Thread(target=_feed, args=(helper, queue, images), daemon=True)
-    thread.start()
-    return thread
+def _settings(features: str) -> bytes:
+    """What the process must know: where llvmlite is, and for what it compiles."""
+    import llvmlite
 
-
-def _feed(helper: "subprocess.Popen[bytes]", queue: Queue, images: dict[str, bytes]) -> None:
-    """Let a process compile what is in the queue; if it fails, give the rest back."""
-    assert helper.stdin is not None and helper.stdout is not None
-    with helper.stdin, helper.stdout:
-        while queue:
-            try:
-                key, text = queue.popleft()
-            except IndexError:
-                return
-            try:
-                code_compile.send(helper.stdin, text.encode())
-                answer = code_compile.receive(helper.stdout)
-            except (OSError, EOFError, ValueError):
-                answer = b""
-            if answer[:1] != b"1":
-                queue.append((key, text))
-                return
-            images[key] = answer[1:]
+    folder = os.path.dirname(os.path.dirname(os.path.abspath(llvmlite.__file__)))
+    return json.dumps({"path": [folder], "features": features}).encode()

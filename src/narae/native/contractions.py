@@ -13,10 +13,11 @@ from narae.ir.program import Node
 from . import layout as lay
 from .buffers import Access, Buffer, Ref, Step, Task
 from .graph import Unit
+from .groups import through
 from .kernel import Machine
 from .layout import Layout
 from .moving import copy_task
-from .nest_tasks import is_parted, pieces_for
+from .nest_tasks import is_parted
 from .product import BatchDim, Product, RowDim, TermDim
 from .product_kernels import lower_product
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 _BYTE = np.dtype(np.uint8)
 # Floating-point operations in a nanosecond, at least; to decide into how many pieces to cut.
 FLOPS_PER_NANOSECOND = 50
+# Fewer rows do not make good use of the matrix they are multiplied by.
+ROWS_OF_A_PIECE = 32
 
 
 def lower_product_unit(lowering: "Lowering", unit: Unit) -> bool:
@@ -35,20 +38,28 @@ def lower_product_unit(lowering: "Lowering", unit: Unit) -> bool:
     if node.outputs[0].dtype.kind not in "fV":  # whole numbers: NumPy; V: bfloat16
         return False
     if node.operation is p.matmul:
-        _lower_matmul(lowering, node)
+        _lower_matmul(lowering, unit)
         return True
     from .convolutions import lower_convolution
 
-    return lower_convolution(lowering, node)
+    return lower_convolution(lowering, unit)
+
+
+def bias_of(lowering: "Lowering", unit: Unit) -> Buffer | None:
+    """The vector that a product adds to every row."""
+    return lowering.densely(unit.bias).buffer if unit.bias is not None else None
 
 
 # --- matrix products --------------------------------------------------------------------------
 
 
-def _lower_matmul(lowering: "Lowering", node: Node) -> None:
+def _lower_matmul(lowering: "Lowering", unit: Unit) -> None:
+    node = unit.node
+    assert node is not None
     x, y = (lowering.ref(operand) for operand in node.operands)
     out = node.outputs[0]
-    if _column_stride(y.layout) != 1 and _column_stride(_turned(x.layout)) == 1:
+    turned = _column_stride(y.layout) != 1 and _column_stride(_turned(x.layout)) == 1
+    if turned and unit.bias is None:
         # out.T = y.T @ x.T reads memory along columns
         x, y = Ref(y.buffer, _turned(y.layout)), Ref(x.buffer, _turned(x.layout))
         shape = (*out.shape[:-2], out.shape[-1], out.shape[-2])
@@ -56,12 +67,17 @@ def _lower_matmul(lowering: "Lowering", node: Node) -> None:
         lowering.set_ref(out, Ref(ref.buffer, _turned(ref.layout)))
         _bring_home(lowering, out)
         return
-    home = lowering.decided(out)
-    fits = home is not None and _column_stride(home.layout) in (1, 0)
-    ref = _multiply(lowering, x, y, out.shape, out, home if fits else None)
-    lowering.set_ref(out, ref)
+    result = out if unit.out is None else unit.out
+    home = lowering.decided(result)
+    inner = home and lay.reshaped(home.layout, out.shape)
+    fits = inner is not None and _column_stride(inner) in (1, 0)
+    target = Ref(home.buffer, inner) if home and inner and fits else None
+    ref = _multiply(lowering, x, y, out.shape, out, target, bias_of(lowering, unit))
+    shown = through(unit.views, ref.layout)
+    assert shown is not None
+    lowering.set_ref(result, Ref(ref.buffer, shown))
     if not fits:
-        _bring_home(lowering, out)
+        _bring_home(lowering, result)
 
 
 def _bring_home(lowering: "Lowering", out: Value) -> None:
@@ -86,7 +102,13 @@ def _column_stride(layout: Layout) -> int | None:
 
 
 def _multiply(
-    lowering: "Lowering", x: Ref, y: Ref, shape: Sequence[int], out: Value, home: Ref | None
+    lowering: "Lowering",
+    x: Ref,
+    y: Ref,
+    shape: Sequence[int],
+    out: Value,
+    home: Ref | None,
+    bias: Buffer | None = None,
 ) -> Ref:
     """x @ y into `home`, or into a new buffer whose rows are in the order of x's."""
     if _column_stride(y.layout) is None:
@@ -97,7 +119,7 @@ def _multiply(
     terms = _joint((x.layout.dims[-1],), (y.layout.dims[-2],))
     if batch is None or terms is None:
         x, y = _densely(lowering, x, out.dtype), _densely(lowering, y, out.dtype)
-        return _multiply(lowering, x, y, shape, out, home)
+        return _multiply(lowering, x, y, shape, out, home, bias)
     rows = list(x.layout.dims[-2])
     columns = shape[-1]
     if home is None:
@@ -120,11 +142,13 @@ def _multiply(
         _column_stride(y.layout) or 1,
         x.buffer.dtype,
         home.buffer.dtype,
+        bias=bias is not None,
         a_offset=x.layout.offset,
         b_offset=y.layout.offset,
         c_offset=home.layout.offset,
     )
-    lowering.tasks.append(product_task(product, x.buffer, y.buffer, home.buffer, lowering.machine))
+    task = product_task(product, x.buffer, y.buffer, home.buffer, lowering.machine, bias)
+    lowering.tasks.append(task)
     return home
 
 
@@ -187,8 +211,7 @@ def product_task(
     named = {"a": a, "b": b, "c": c, "bias": bias}
 
     def make(pieces: int) -> list[Step]:
-        count = pieces or pieces_for(size, flops / FLOPS_PER_NANOSECOND)
-        piece = size // count if size % count == 0 else None
+        piece = size // pieces if pieces and size % pieces == 0 else None
         lowered = lower_product(product, machine, piece)
         buffers: dict[str, Any] = dict(named)
         for name, room in lowered.temporaries.items():
@@ -196,12 +219,18 @@ def product_task(
         steps = []
         for stage in lowered.stages:
             slots = tuple(buffers[name] for name in stage.slots)
-            even = stage.kernel.pieces == count and (stage.aligned_rows or 0) * count == size
+            even = piece is not None and stage.aligned_rows == piece
+            even = even and stage.kernel.pieces == pieces
             used = _stage_accesses(stage.slots, slots, accesses)
             steps.append(Step(stage.kernel, slots, used, stage.kernel.pieces, even))
         return steps
 
-    return Task(make, size, tuple(accesses), about="product")
+    inner_rows = math.prod(d.size for d in outer[1:])
+    most = max(1, size * inner_rows // ROWS_OF_A_PIECE) if a_parted and c_parted else 1
+    nanoseconds = flops / FLOPS_PER_NANOSECOND
+    return Task(
+        make, size, tuple(accesses), about="product", nanoseconds=nanoseconds, most_pieces=most
+    )
 
 
 def _stage_accesses(

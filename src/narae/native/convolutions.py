@@ -14,10 +14,11 @@ from narae.ir import Value
 from narae.ir.program import Node
 
 from . import layout as lay
-from .buffers import Ref
-from .contractions import product_task
+from .buffers import Buffer, Ref
+from .contractions import bias_of, product_task
+from .graph import Unit
 from .layout import Layout
-from .moving import copy_task
+from .moving import copy_task, fill_task
 from .product import BatchDim, Product, RowDim, TermDim
 
 if TYPE_CHECKING:
@@ -38,28 +39,33 @@ class Picture(NamedTuple):
         return self.ref.layout.offset
 
 
-def lower_convolution(lowering: "Lowering", node: Node) -> bool:
+def lower_convolution(lowering: "Lowering", unit: Unit) -> bool:
     """Make the tasks of a convolution or one of its gradients."""
-    {p.conv: _forward, p.conv_grad_x: _grad_x, p.conv_grad_w: _grad_w}[node.operation](
-        lowering, node
-    )
+    node = unit.node
+    assert node is not None
+    if node.operation is p.conv:
+        result = node.outputs[0] if unit.out is None else unit.out
+        _forward(lowering, node, result, bias_of(lowering, unit))
+    elif node.operation is p.conv_grad_x:
+        _grad_x(lowering, node)
+    else:
+        _grad_w(lowering, node)
     return True
 
 
 def _picture(lowering: "Lowering", value: Value) -> Picture:
-    return _taken_apart(lowering.image_of(value), value.shape)
+    return _taken_apart(lowering, lowering.image_of(value), value)
 
 
-def _taken_apart(ref: Ref, shape: Sequence[int]) -> Picture:
-    """The strides of pictures; those of sizes of 1 do not matter."""
-    strides = [dim[0][1] if dim else 0 for dim in ref.layout.dims]
-    return Picture(ref, strides[0], strides[1], tuple(strides[2:]))
+def _taken_apart(lowering: "Lowering", ref: Ref, value: Value) -> Picture:
+    batch, channel, *space = lowering.image_strides(value)
+    return Picture(ref, batch, channel, tuple(space))
 
 
 def _result(lowering: "Lowering", out: Value) -> Picture:
     ref = lowering.image(out)
     lowering.set_ref(out, ref)
-    return _taken_apart(ref, out.shape)
+    return _taken_apart(lowering, ref, out)
 
 
 class Kernel(NamedTuple):
@@ -79,10 +85,11 @@ def _kernel(lowering: "Lowering", w: Value, rows: int) -> Kernel:
     return Kernel(ref, tuple(strides[2:]), strides[rows])
 
 
-def _forward(lowering: "Lowering", node: Node) -> None:
+def _forward(
+    lowering: "Lowering", node: Node, out_value: Value, bias: Buffer | None
+) -> None:
     """out[n, o, pixel] = sum over taps and channels of x[n, c, pixel * stride + tap] w[o, c, tap]."""
     x_value, w = node.operands
-    out_value = node.outputs[0]
     attrs = node.attrs
     groups = attrs["groups"]
     x, out = _picture(lowering, x_value), _result(lowering, out_value)
@@ -100,7 +107,7 @@ def _forward(lowering: "Lowering", node: Node) -> None:
     terms.append(TermDim(channels, x.channel, kernel.row))
     batch = _groups(groups, channels * x.channel, columns, columns)
     _add(lowering, out_value, batch, rows, terms, columns,
-         (x.ref, start), (kernel.ref, 0), (out.ref, out.offset))
+         (x.ref, start), (kernel.ref, 0), (out.ref, out.offset), bias)
 
 
 def _groups(groups: int, a: int, b: int, c: int) -> list[BatchDim]:
@@ -117,7 +124,7 @@ def _add(
     a: tuple[Ref, int],
     b: tuple[Ref, int],
     c: tuple[Ref, int],
-    column_stride: int = 1,
+    bias: Buffer | None = None,
 ) -> None:
     """Add the task of a product of buffers, each with the place where it starts."""
     product = Product(
@@ -125,15 +132,16 @@ def _add(
         tuple(rows),
         tuple(terms),
         columns,
-        column_stride,
+        1,
         a[0].buffer.dtype,
         out.dtype,
+        bias=bias is not None,
         a_offset=a[1],
         b_offset=b[1],
         c_offset=c[1],
     )
     buffers = (ref.buffer for ref, _ in (a, b, c))
-    lowering.tasks.append(product_task(product, *buffers, lowering.machine))
+    lowering.tasks.append(product_task(product, *buffers, lowering.machine, bias))
 
 
 # --- the gradient of the input ------------------------------------------------------------------
@@ -201,6 +209,9 @@ def _grad_x_of(
 ) -> None:
     grad_value, w = node.operands
     groups, stride = node.attrs["groups"], node.attrs["stride"]
+    if not all(each.taps for each in classes):
+        _clear(lowering, node.outputs[0].shape, classes, stride, out.ref)
+        return
     out_channels, columns = w.shape[0] // groups, w.shape[1]
     rows = [RowDim(grad_value.shape[0], grad.batch, out.batch)]
     terms = []
@@ -217,6 +228,21 @@ def _grad_x_of(
     batch = _groups(groups, out_channels * grad.channel, out_channels * kernel.row, columns)
     _add(lowering, node.outputs[0], batch, rows, terms, columns,
          (grad.ref, starts[0]), (kernel.ref, starts[1]), (out.ref, starts[2]))
+
+
+def _clear(
+    lowering: "Lowering",
+    shape: Sequence[int],
+    classes: Sequence[_Class],
+    stride: Sequence[int],
+    out: Ref,
+) -> None:
+    """Pixels that no window covers get zeros."""
+    start = (0, 0, *(each.first for each in classes))
+    layout = lay.sliced(out.layout, start, shape, (1, 1, *stride))
+    assert layout is not None
+    part = Ref(out.buffer, layout)
+    lowering.tasks.append(fill_task(part, 0.0, layout.shape, lowering.machine))
 
 
 # --- the gradient of the weight -----------------------------------------------------------------

@@ -11,16 +11,20 @@ from narae.ir import Program, Value
 from narae.ir.executor import Array, Report, Update
 
 from .arena import Arena, PackedArena
-from .buffers import Buffer
+from .buffers import Buffer, Step
 from .code import Code, load_kernels
+from .emit import I32
 from .expand import expand
 from .host_calls import Memory
-from .kernel import Machine
+from .kernel import Machine, begin_kernel, finish_kernel, slot_pointer
 from .lowering import Lowering
 from .machine import host_machine
 from .report import report_of
-from .scheduling import Phase, Scheduled, lifetimes, schedule
+from .scheduling import ChainOf, Phase, Scheduled, lifetimes, schedule
 from .table import Chain, Entry, Table
+
+
+DONE = 1  # the status word that the last kernel sets
 
 
 class OutOfRange(IndexError):
@@ -67,11 +71,22 @@ def build(program: Program, updates: Sequence[Update], machine: Machine) -> Buil
     expanded = expand(program)
     lowered = Lowering(expanded, updates, machine).run()
     scheduled = schedule(lowered.tasks)
+    if updates:
+        end = Phase(len(scheduled.phases), [note_of_end(lowered.status)])
+        scheduled.phases.append(end)
     kernels = [
         step.kernel for phase in scheduled.phases for chain in phase.chains for step in chain.steps
     ]
     code = load_kernels(kernels, machine)
     return Built(program, expanded, tuple(updates), lowered, scheduled, code, machine)
+
+
+def note_of_end(status: Buffer) -> ChainOf:
+    """A kernel that sets the status word which says that everything was done."""
+    f, args, _, _ = begin_kernel()
+    f.store(f.const(1, I32), f.at(slot_pointer(f, args, 0), DONE, I32))
+    kernel = finish_kernel("done", f, about="note that all is done", bytes=4)
+    return ChainOf([Step(kernel, (status,), (), 1)], 1, False)
 
 
 class NativeRunner:
@@ -88,8 +103,8 @@ class NativeRunner:
         self._memory: dict[Buffer, Array] = {}
         self._fill_fixed()
         lowered = built.lowered
-        self._inputs = [(b, self._indices(b)) for b in lowered.inputs]
-        self._outputs = [b and (b, self._indices(b)) for b in lowered.outputs]
+        self._inputs = [self._target(buffer) for buffer in lowered.inputs]
+        self._outputs = [b and self._target(b) for b in lowered.outputs]
         self._last: list[Any] = [None] * len(self._inputs)
         self._stand_ins: dict[int, Array] = {}
         self._updated = {position for _, position in built.updates}
@@ -118,18 +133,27 @@ class NativeRunner:
             table.append(chains)
         return table, count
 
-    def _indices(self, buffer: Buffer) -> Any:
-        places = self._places.get(buffer, [])
-        return places[0] if len(places) == 1 else np.array(places, np.intp)
+    def _target(self, buffer: Buffer) -> tuple[Any, Any]:
+        """The slots of an input or output and of its parts, and how far in each part begins."""
+        places, offsets = [], []
+        for part in (buffer, *buffer.parts.values()):
+            mine = self._places.get(part, [])
+            places += mine
+            offsets += [part.start * buffer.dtype.itemsize] * len(mine)
+        if len(places) == 1:
+            return places[0], offsets[0]
+        return np.array(places, np.intp), np.array(offsets, np.uint64)
 
     def _fill_fixed(self) -> None:
         """Addresses that never change: the arena, constants, the status word; and numbers."""
         for buffer, places in self._places.items():
-            if buffer.kind == "arena":
-                self._slots[places] = self.arena.address(buffer)
-            elif buffer.kind == "constant":
-                self._slots[places] = buffer.array.ctypes.data
-            elif buffer.kind == "status":
+            whole = buffer.whole or buffer
+            offset = buffer.start * buffer.dtype.itemsize
+            if whole.kind == "arena":
+                self._slots[places] = self.arena.address(whole) + offset
+            elif whole.kind == "constant":
+                self._slots[places] = whole.array.ctypes.data + offset
+            elif whole.kind == "status":
                 self._slots[places] = self.table.status_address
         for place, number in self._numbers.items():
             self._slots[place] = number
@@ -150,28 +174,35 @@ class NativeRunner:
     def __call__(self, inputs: Sequence[Array]) -> list[Any]:
         """Run everything but the updates; nothing that callers can see has changed."""
         self._pending = False
+        self.table.status[:2] = 0
         self._point_to(inputs)
         outputs = self._make_outputs()
         self._run_segments(inputs, outputs)
         self._pending = True
-        return outputs
+        return outputs[: len(self.built.program.outputs)]
 
     def _point_to(self, inputs: Sequence[Array]) -> None:
         """Write the addresses of arrays that are others than last time."""
-        last, slots = self._last, self._slots
+        last = self._last
         for place, array in enumerate(inputs):
             if array is last[place]:
                 if place in self._stand_ins:
                     np.copyto(self._stand_ins[place], array)
                 continue
-            last[place] = array
+            last[place] = None  # an interrupt in what follows leaves nothing half done
             flags = array.flags
             if not (flags.c_contiguous and flags.aligned):
                 stand_in = self._stand_ins[place] = np.array(array, order="C")
-                slots[self._inputs[place][1]] = stand_in.ctypes.data
+                self._point(self._inputs[place], stand_in)
             else:
                 self._stand_ins.pop(place, None)
-                slots[self._inputs[place][1]] = array.__array_interface__["data"][0]
+                self._point(self._inputs[place], array)
+            last[place] = array
+
+    def _point(self, target: tuple[Any, Any], array: Array) -> None:
+        """Write the address of an array wherever kernels want it."""
+        slots, offsets = target
+        self._slots[slots] = array.__array_interface__["data"][0] + offsets
 
     def _make_outputs(self) -> list[Any]:
         program, outputs = self.built.expanded, []
@@ -182,7 +213,7 @@ class NativeRunner:
                 outputs.append(np.array(value) if constant else None)
                 continue
             array = np.empty(value.shape, value.dtype)
-            self._slots[target[1]] = array.__array_interface__["data"][0]
+            self._point(target, array)
             outputs.append(array)
         return outputs
 
@@ -201,9 +232,7 @@ class NativeRunner:
                 segment(memory)
 
     def _check(self) -> None:
-        status = self.table.status
-        if status[0]:
-            status[0] = 0
+        if self.table.status[0]:
             raise OutOfRange("an index is out of range")
 
     def _memory_of(self, inputs: Sequence[Array], outputs: Sequence[Any]) -> Memory:
@@ -227,11 +256,16 @@ class NativeRunner:
         return np.frombuffer(raw, buffer.dtype)
 
     def write(self) -> None:
-        """Do the updates of the last call."""
+        """Do the updates of the last call.
+
+        An interrupt may come when machine code returns, before Python knows; so the machine code
+        itself notes that it is done, and what is asked for again is not done twice.
+        """
         if not self._pending:
             return
         if self._late < self._end:
-            self.table.run(self._late, self._end)
+            if not self.table.status[DONE]:
+                self.table.run(self._late, self._end)
             for place, stand_in in self._stand_ins.items():
                 if place in self._updated:
                     np.copyto(self._last[place], stand_in)

@@ -15,28 +15,39 @@ from typing import Any
 import numpy as np
 
 from narae import primitives as p
+from narae.base.dtypes import FLOAT32, is_half
 from narae.ir import Program, Value, dead_code, evaluate
 from narae.ir.builder import Builder, building
 from narae.ir.program import Node, Operand
 from narae.primitives import Composite
 
+from .gathered_products import gather_products
 from .pooling import max_pool, max_pool_grad, window_sum, window_sum_grad
 
 
-def expand(program: Program) -> Program:
-    """The same program in primitives, without repetitions."""
-    builder = _Expanding(program.name)
+def expand(program: Program, inner: bool = False) -> Program:
+    """The same program in primitives, without repetitions.
+
+    It may have more outputs at the end: values that check indices on which other nodes rely, and
+    that nothing else reads. The bodies of scans (`inner`) have none.
+    """
+    builder = _Expanding(program.name, inner)
     with building(builder):
         inputs = [builder.input(x.shape, x.dtype, x.name) for x in program.inputs]
         outputs = evaluate(program, inputs)
-    return dead_code(builder.finish(outputs))
+    expanded = dead_code(builder.finish(outputs))
+    alive = set(map(id, expanded.nodes))
+    checks = [value for value in builder.checks if id(value.node) not in alive]
+    return dead_code(builder.finish((*outputs, *checks))) if checks else expanded
 
 
 class _Expanding(Builder):
     """A builder that takes operations apart before it records them, and records none twice."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, inner: bool) -> None:
         super().__init__(name)
+        self.inner = inner
+        self.checks: list[Value] = []
         self._known: dict[Any, Any] = {}
 
     def add(self, operation: Any, operands: Sequence[Operand], attrs: dict[str, Any]) -> Any:
@@ -54,7 +65,11 @@ class _Expanding(Builder):
 
     def _decompose(self, operation: Composite, operands: Sequence[Any], attrs: Any) -> Any:
         body = operation.body(operands, attrs)
-        outputs = evaluate(body, [x for x in operands if not _is_constant(x)])
+        fixed = any(isinstance(x, Program) for x in attrs.values())
+        if any(map(_is_half, operands)) and not fixed and not _multiplies(body):
+            outputs = _in_float32(operation, operands, attrs, body)
+        else:
+            outputs = evaluate(body, [x for x in operands if not _is_constant(x)])
         return outputs[0] if operation.outputs == 1 else outputs
 
     def _record(self, operation: Any, operands: Sequence[Any], attrs: dict[str, Any]) -> Any:
@@ -69,6 +84,37 @@ class _Expanding(Builder):
 
 def _is_constant(operand: Any) -> bool:
     return operand is None or p.is_number(operand)
+
+
+def _is_half(operand: Any) -> bool:
+    return not _is_constant(operand) and is_half(operand.dtype)
+
+
+def _in_float32(
+    operation: Composite, operands: Sequence[Any], attrs: Any, body: Program
+) -> tuple[Any, ...]:
+    """16-bit floating point is rounded once for each operation, not for each of its parts.
+
+    before: y = softmax(x)              x and y in bfloat16
+    after:  y = cast(softmax(cast(x)))  all that is in between in float32
+    """
+    wide = [p.cast(x, dtype=FLOAT32) if _is_half(x) else x for x in operands]
+    results = evaluate(operation.body(wide, attrs), [x for x in wide if not _is_constant(x)])
+    pairs = zip(results, body.outputs, strict=True)
+    return tuple(x if x.dtype == y.dtype else p.cast(x, dtype=y.dtype) for x, y in pairs)
+
+
+def _multiplies(body: Program) -> bool:
+    """Whether it has products, which take 16-bit operands as they are."""
+    for node in body.walk():
+        operation = node.operation
+        if operation in {p.matmul, p.conv, p.conv_grad_x, p.conv_grad_w}:
+            return True
+        if isinstance(operation, Composite) and _multiplies(
+            operation.body(node.operands, node.attrs)
+        ):
+            return True
+    return False
 
 
 def _key(operation: Any, operands: Sequence[Any], attrs: dict[str, Any]) -> Any:
@@ -88,9 +134,10 @@ def _call(*operands: Any, body: Program) -> tuple[Any, ...]:
 def _scan(*operands: Any, body: Program, backward: Any = None, **attrs: Any) -> Any:
     """A scan as it is, its body expanded; how to go backward is no longer of interest."""
     expanded = _expanded_body(body)
-    if expanded is body:
-        return NotImplemented
-    return p.scan(*operands, body=expanded, **attrs)
+    gathered = gather_products(operands, {**attrs, "body": expanded})
+    if gathered is not None:
+        return gathered
+    return NotImplemented if expanded is body else p.scan(*operands, body=expanded, **attrs)
 
 
 _bodies: dict[int, tuple[Program, Program]] = {}
@@ -100,7 +147,7 @@ def _expanded_body(body: Program) -> Program:
     """The expansion of a body; an expanded body stands for itself."""
     known = _bodies.get(id(body))
     if known is None or known[0] is not body:
-        expanded = expand(body)
+        expanded = expand(body, inner=True)
         known = _bodies[id(body)] = (body, expanded)
         _bodies[id(expanded)] = (expanded, expanded)
     return known[1]
@@ -142,11 +189,15 @@ def _scatter_add(x: Any, index: Any, src: Any, *, dim: int) -> Any:
 
     Only where the same index was gathered before in a dimension of this size, which has checked it.
     """
-    if index.shape[dim] != 1 or not _is_checked(index, dim, x.shape[dim]):
+    if not index.shape or index.shape[dim] != 1 or tuple(src.shape) != tuple(index.shape):
         return NotImplemented
     rest = [size for place, size in enumerate(x.shape) if place != dim]
     if [size for place, size in enumerate(index.shape) if place != dim] != rest:
         return NotImplemented
+    check = _check_of(index, dim, x.shape[dim])
+    if check is None:
+        return NotImplemented
+    index.builder.checks.append(check)
     shape = tuple(x.shape[dim] if place == dim else 1 for place in range(len(x.shape)))
     columns = p.reshape(p.iota(size=x.shape[dim], dtype=index.dtype), shape=shape)
     added = p.where(p.eq(index, columns), src, _zero(x.dtype))
@@ -157,16 +208,15 @@ def _zero(dtype: Any) -> Any:
     return 0.0 if np.dtype(dtype).kind not in "iub" else 0
 
 
-def _is_checked(index: Any, dim: int, size: int) -> bool:
-    if not isinstance(index, Value):
-        return False
-    return any(
-        node.operation is p.gather
-        and node.operands[1] is index
-        and node.attrs["dim"] == dim
-        and node.operands[0].shape[dim] == size
-        for node in index.builder.nodes
-    )
+def _check_of(index: Any, dim: int, size: int) -> Value | None:
+    """What was gathered with this index from a dimension of this size."""
+    if not isinstance(index, Value) or index.builder.inner:  # type: ignore[attr-defined]
+        return None
+    for node in index.builder.nodes:
+        gathers = node.operation is p.gather and node.operands[1] is index
+        if gathers and node.attrs["dim"] == dim and node.operands[0].shape[dim] == size:
+            return node.outputs[0]
+    return None
 
 
 def _is_full(x: Any, value: float) -> bool:
@@ -181,6 +231,8 @@ def _add(x: Any, y: Any) -> Any:
     before: update_slice(0, a, [0:2]) + update_slice(0, b, [2:5])
     after:  concat(a, b)
     """
+    if _is_full(x, 0) and getattr(y, "shape", None) == x.shape:
+        return y
     pieces = [*_pieces(x), *_pieces(y)]
     if len(pieces) < 2:
         return NotImplemented

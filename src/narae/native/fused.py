@@ -14,11 +14,12 @@ from narae.ir import Value
 from . import layout as lay
 from .buffers import Buffer, Ref
 from .graph import Unit
-from .groups import Group, Member
+from .groups import Group, Member, start_group, start_reduction
 from .layout import Layout, Loops
 from .nest import Nest
 from .nest_building import (
     CannotView,
+    LoopsDiffer,
     Sketch,
     SketchBuilder,
     Target,
@@ -53,10 +54,37 @@ def lower_group(lowering: "Lowering", unit: Unit) -> None:
     """Make the tasks of a group, and note where its results are."""
     group = unit.group
     assert group is not None
+    try:
+        nest, buffers = _nest_of_group(lowering, group)
+    except LoopsDiffer:
+        _lower_alone(lowering, unit)
+        return
+    _add_tasks(lowering, coalesced(nest), buffers, unit.writes_state)
+
+
+def _nest_of_group(lowering: "Lowering", group: Group) -> tuple[Nest, list[Buffer]]:
     sketch = _sketch(lowering, group)
     results = [_result(lowering, sketch, m) for m in group.members if _is_stored(lowering, m)]
-    nest, buffers = _nest(lowering, sketch, group, results)
-    _add_tasks(lowering, coalesced(nest), buffers, unit.writes_state)
+    return _nest(lowering, sketch, group, results)
+
+
+def _lower_alone(lowering: "Lowering", unit: Unit) -> None:
+    """What one nest cannot do: every member by itself, on plain copies of what it reads.
+
+    For instance the sum of two transposed matrices that were flattened, of (2, 3) and of (3, 2).
+    """
+    assert unit.group is not None
+    nodes, late = [member.node for member in unit.group.members], unit.writes_state
+    lowering.keep_states_until_the_end(nodes)
+    for node in nodes:
+        lowering.graph.stored.add(id(node.outputs[0]))
+        for operand in node.operands:
+            if isinstance(operand, Value):
+                lowering.copy_for_reading(operand)
+        reduces = node.operation.kind == "reduction"  # type: ignore[attr-defined]
+        group = start_reduction(node, late, False) if reduces else start_group(node, late)
+        nest, buffers = _nest_of_group(lowering, group)
+        _add_tasks(lowering, coalesced(nest), buffers, late)
 
 
 def _sketch(lowering: "Lowering", group: Group) -> Sketch:
@@ -67,7 +95,7 @@ def _sketch(lowering: "Lowering", group: Group) -> Sketch:
         try:
             return builder.build()
         except CannotView as error:
-            lowering.copy_for_reading(error)
+            lowering.copy_for_reading(error.value)
 
 
 def _is_stored(lowering: "Lowering", member: Member) -> bool:
@@ -110,7 +138,7 @@ def _nest(
 def _loops(lowering: "Lowering", sketch: Sketch, others: Sequence[Layout]) -> Loops:
     loops = find_loops(sketch, others)
     if loops is None:
-        raise NotImplementedError("loops of a group do not fit together")
+        raise LoopsDiffer
     return loops
 
 

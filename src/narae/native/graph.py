@@ -5,7 +5,7 @@ Views are no units: who reads one reads its base at other places.
 """
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,9 +35,12 @@ class Unit:
         node: the node, for units of one node; of a product with a bias, the product.
         group: the nodes, for a fused group.
         bias: what a product adds to every row.
-        out: the value that a product with a bias makes (the sum's).
+        out, views: the sum that a product with a bias makes, and the views between it and the
+            product itself.
         first, last: places of its nodes in the program.
         needs: units that run before.
+        followers: units that run after.
+        rank: higher than that of every unit that runs before.
         writes_state: whether it runs at the very end.
     """
 
@@ -47,8 +50,34 @@ class Unit:
     group: Group | None = None
     bias: Value | None = None
     out: Value | None = None
+    views: Sequence[Node] = ()
     needs: set["Unit"] = field(default_factory=set)
+    followers: set["Unit"] = field(default_factory=set)
+    rank: int = 0
     writes_state: bool = False
+
+    def wait_for(self, needs: Iterable["Unit"]) -> None:
+        """Run after other units."""
+        for need in needs:
+            self.needs.add(need)
+            need.followers.add(self)
+        changed = [self]
+        while changed:
+            unit = changed.pop()
+            rank = 1 + max((need.rank for need in unit.needs), default=-1)
+            if rank > unit.rank:
+                unit.rank = rank
+                changed += unit.followers
+
+    def give_way(self, other: "Unit") -> None:
+        """Let another unit take its place among those that wait for each other."""
+        for follower in self.followers:
+            follower.needs.discard(self)
+            if follower is not other:
+                follower.wait_for([other])
+        for need in self.needs:
+            need.followers.discard(self)
+        other.wait_for(need for need in self.needs if need is not other)
 
     @property
     def nodes(self) -> list[Node]:
@@ -66,6 +95,7 @@ class Graph:
         maker: which unit computes a value (by id); inputs, views and inlined values have none.
         inlined: nodes that are computed again wherever they are read.
         stored: values (by id) that somebody reads from memory.
+        plain: views and inlined values (by id) that were brought to memory to be read there.
     """
 
     def __init__(
@@ -77,8 +107,13 @@ class Graph:
         self.inlined: dict[int, Node] = {}
         self.readers: dict[int, list[Unit]] = {}
         self.uses = _uses(program)
+        self.plain: set[int] = set()
         self._late = _late_nodes(program, updates, self.uses)
         self._only_fused = _only_fused(program)
+        self._sliced: dict[int, list[Node]] = {}
+        for node in program.nodes:
+            if node.operation is p.slice_:
+                self._sliced.setdefault(id(node.operands[0]), []).append(node)
         for place, node in enumerate(program.nodes):
             self._place(place, node)
         self.stored = self._find_stored()
@@ -88,6 +123,8 @@ class Graph:
         """The value that a chain of views starts from, and the views, outermost last."""
         views: list[Node] = []
         while value.node is not None and value.node.operation.name in VIEWS:
+            if id(value) in self.plain:
+                break
             views.append(value.node)
             value = value.node.operands[0]
         return value, views[::-1]
@@ -109,12 +146,14 @@ class Graph:
     def _place(self, place: int, node: Node) -> None:
         if node.operation.name in VIEWS:
             return
+        if self._add_bias(place, node):
+            return
         if is_inlined(node) or self._is_cheap(node):
             self.inlined[id(node.outputs[0])] = node
             return
         if is_fusible(node):
             self._fuse(place, node)
-        elif not self._add_bias(place, node):
+        else:
             self._new_unit(Unit(place, place, node=node), node)
 
     def _new_unit(self, unit: Unit, node: Node) -> None:
@@ -127,7 +166,7 @@ class Graph:
         for value in self.bases(node):
             maker = self.maker.get(id(value))
             if maker is not None and maker is not unit:
-                unit.needs.add(maker)
+                unit.wait_for([maker])
             readers = self.readers.setdefault(id(value), [])
             if not readers or readers[-1] is not unit:
                 readers.append(unit)
@@ -161,6 +200,8 @@ class Graph:
         out = node.outputs[0]
         if id(out) not in self._only_fused or node in self._late:
             return False
+        if self._is_read_in_slices(out):
+            return True
         values = [x for x in node.operands if isinstance(x, Value)]
         large = [x for x in values if x.size * 8 > out.size]
         if len(large) != 1 or large[0].shape != out.shape:
@@ -168,6 +209,14 @@ class Graph:
         base, _ = self.follow(large[0])
         maker = self.maker.get(id(base))
         return maker is None or maker.group is None
+
+    def _is_read_in_slices(self, value: Value) -> bool:
+        """Whether every reader takes a slice of its own, so that nothing is computed twice."""
+        readers = self._sliced.get(id(value), [])
+        if not readers or len(readers) != self.uses.get(id(value), 0):
+            return False
+        alone = all(self.uses.get(id(node.outputs[0]), 0) == 1 for node in readers)
+        return alone and sum(node.outputs[0].size for node in readers) <= value.size
 
     # --- fusing -------------------------------------------------------------------------------
 
@@ -235,29 +284,62 @@ class Graph:
             return False
         if _depends_through(unit, other) or _depends_through(other, unit):
             return False
-        trial = _copy(group)
-        for member in moved.members:
+        first, second = (moved, group) if other in unit.needs else (group, moved)
+        trial = _copy(first)
+        for member in second.members:
             across = self.hints.lies_across(member.node)
             if not try_join(trial, member.node, self.leaves, across):
                 return False
         unit.group, other.group = trial, None
         self.units.remove(other)
-        for each in self.units:
-            if other in each.needs:
-                each.needs.discard(other)
-                each.needs.add(unit)
+        other.give_way(unit)
         for member in moved.members:
             self._note(unit, member.node, other.first)
-        unit.needs |= other.needs
-        unit.needs.discard(unit)
-        unit.needs.discard(other)
         unit.last = max(unit.last, other.last)
         return True
 
     # --- products -----------------------------------------------------------------------------
 
     def _add_bias(self, place: int, node: Node) -> bool:
+        """Let a product add a vector to every row, if that is what a node does and nothing else.
+
+        before: v = matmul(x, w); y = add(v, b)
+        after:  y = matmul(x, w) + b, one unit
+        """
+        if node.operation is not p.add or not all(isinstance(x, Value) for x in node.operands):
+            return False
+        for value, bias in (node.operands, node.operands[::-1]):
+            base, views = self.follow(value)
+            unit = self.maker.get(id(base))
+            if unit is None or unit.node is None or unit.bias is not None:
+                continue
+            if self._is_row_vector(unit.node, base, views, bias, node):
+                unit.bias, unit.out, unit.views = self.follow(bias)[0], node.outputs[0], views
+                unit.last = place
+                self.maker[id(node.outputs[0])] = unit
+                return True
         return False
+
+    def _is_row_vector(
+        self, product: Node, base: Value, views: Sequence[Node], bias: Value, node: Node
+    ) -> bool:
+        """Whether `bias` is an input with one number for each column of a product read here only."""
+        alone = all(self.uses.get(id(x), 0) == 1 for x in (base, *(v.outputs[0] for v in views)))
+        vector, _ = self.follow(bias)
+        if not alone or vector.node is not None or vector.dtype != base.dtype:
+            return False
+        shape = tuple(node.outputs[0].shape)
+        if product.operation is p.matmul:
+            dim = len(shape) - 1
+            kept = all(v.operation is p.reshape for v in views) and shape[-1:] == base.shape[-1:]
+        else:
+            dim, kept = 1, product.operation is p.conv and not views
+            kept = kept and product.attrs["groups"] == 1
+        if not kept or shape != tuple((views[-1].outputs[0] if views else base).shape):
+            return False
+        lined_up = [1] * (len(shape) - len(bias.shape)) + list(bias.shape)
+        wanted = [size if n == dim else 1 for n, size in enumerate(shape)]
+        return lined_up == wanted and vector.size == shape[dim]
 
     # --- afterwards ---------------------------------------------------------------------------
 
@@ -428,7 +510,7 @@ def _depends(unit: Unit, on: Unit) -> bool:
         each = waiting.pop()
         if each is on:
             return True
-        if each in seen or each.last < on.first:
+        if each in seen or each.rank <= on.rank:
             continue
         seen.add(each)
         waiting += each.needs

@@ -156,11 +156,26 @@ def try_join(group: Group, node: Node, leaves: Leaves, across: bool) -> bool:
     """
     if node.operation.kind == "reduction":  # type: ignore[attr-defined]
         return _try_reduction(group, node, leaves, across)
+    if _looks_up(group, node, leaves):
+        return False
     shape = tuple(node.outputs[0].shape)
     found = _place(group, shape, _inner(group, node, leaves))
     if found is not None:
         group.add(Member(node, *found))
     return found is not None
+
+
+def _looks_up(group: Group, node: Node, leaves: Leaves) -> bool:
+    """Whether it reads elements of a member at computed places: they must be in memory.
+
+    The index of `take` lies along other dimensions of the result than broadcasting says.
+    """
+    name = node.operation.name
+    if name not in ("take", "gather"):
+        return False
+    read = node.operands if name == "take" else node.operands[:1]
+    values = [x for x in read if isinstance(x, Value)]
+    return any(id(base) in group.by_value for x in values for base, _ in leaves(x))
 
 
 def _inner(group: Group, node: Node, leaves: Leaves) -> list[tuple[Member, Layout | None]]:
@@ -244,8 +259,8 @@ def _covers(at: Layout, size: int) -> bool:
 
 
 def _is_row_shape(group: Group, at: Layout) -> bool:
-    rows = math.prod(size for size, _ in group.rows or ())
-    return math.prod(at.shape) * rows == group.size and all(stride for _, stride in at.factors)
+    """Whether a layout visits each row once."""
+    return _covers(Layout((*at.dims, group.rows or ()), at.offset), group.size)
 
 
 def _without_rows(at: Layout, rows: Sequence[lay.Factor] | None) -> Layout:

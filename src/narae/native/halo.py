@@ -104,7 +104,7 @@ def border_task(ref: Ref, shape: Shape, halo: Halo, machine: Machine) -> Task:
         kernel = _border_kernel(ref, batch, size // batch, runs, piece, machine)
         return [Step(kernel, (ref.buffer,), accesses, -(-batch // piece), batch % count == 0)]
 
-    return Task(make, batch, accesses, about="border")
+    return Task(make, batch, accesses, about="border", prepares=True)
 
 
 class _Run(NamedTuple):

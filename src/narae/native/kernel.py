@@ -46,6 +46,7 @@ class Kernel:
         scratch: bytes of scratch memory that a call needs.
         about: what it does, in a few words, for reports.
         flops, bytes: what all pieces together compute and move, for reports (0: not known).
+        in_order: whether piece p is the p-th part of the outermost dimension.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Kernel:
     about: str = field(default="", compare=False)
     flops: int = field(default=0, compare=False)
     bytes: int = field(default=0, compare=False)
+    in_order: bool = field(default=True, compare=False)
 
 
 NAME = "@KERNEL@"  # stands for the name until the text, which it is made of, is known
@@ -87,6 +89,7 @@ def finish_kernel(
     about: str = "",
     flops: int = 0,
     bytes: int = 0,
+    in_order: bool = True,
     helpers: Sequence[Function] = (),
 ) -> Kernel:
     """The kernel that a function makes; it is named by its contents."""
@@ -103,4 +106,5 @@ def finish_kernel(
         about or stem,
         flops,
         bytes,
+        in_order,
     )

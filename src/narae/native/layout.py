@@ -151,7 +151,7 @@ def reshaped(layout: Layout, shape: Sequence[int]) -> Layout | None:
     """The same elements in row-major order under another shape; None if a factor cannot be cut."""
     if 0 in shape:
         return strided(shape, (0,) * len(shape))
-    waiting = list(reversed(layout.factors))
+    waiting = list(reversed(merged(layout.factors)))
     dims = []
     for size in shape:
         taken = _take(waiting, size)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from narae import primitives as p
 from narae.ir import Program, Value
 from narae.ir.program import Node
 
@@ -17,13 +18,15 @@ from . import layout as lay
 from .buffers import Buffer, Ref, Task
 from .contractions import lower_product_unit
 from .fused import lower_group
-from .graph import ASSEMBLIES, PRODUCTS, Graph, Hints, Unit
+from .graph import ASSEMBLIES, PRODUCTS, SCATTERS, Graph, Hints, Unit
 from .groups import start_group, view_layout
 from .halo import Halo, border_task, halos
 from .kernel import Machine
 from .layout import Layout
-from .moving import copy_task, fill_task, lower_assembly
+from .moving import copy_task, fill_task, joined_part, lower_assembly, parts_of_concats
 from .nest_building import CannotView
+from .scans import lower_scan
+from .scatters import lower_scatter
 
 
 class Lowering:
@@ -35,7 +38,12 @@ class Lowering:
     """
 
     def __init__(
-        self, program: Program, updates: Sequence[tuple[int, int]], machine: Machine
+        self,
+        program: Program,
+        updates: Sequence[tuple[int, int]],
+        machine: Machine,
+        layouts: Sequence[Layout | None] = (),
+        sizes: Sequence[int | None] = (),
     ) -> None:
         self.program, self.machine = program, machine
         self.updates = dict(updates)
@@ -45,7 +53,7 @@ class Lowering:
         self.tasks: list[Task] = []
         self.status = Buffer(np.dtype(np.int32), 16, "status")
         self.inputs = [
-            Buffer(x.dtype, max(1, x.size), "input", n, about=x.name)
+            Buffer(x.dtype, _given(sizes, n) or max(1, x.size), "input", n, about=x.name)
             for n, x in enumerate(program.inputs)
         ]
         self.outputs: list[Buffer | None] = [None] * len(program.outputs)
@@ -54,9 +62,12 @@ class Lowering:
         self._constants: dict[int, Ref] = {}
         self._images: dict[int, Ref] = {}
         self._copied_images: set[int] = set()
-        for value, buffer in zip(program.inputs, self.inputs, strict=True):
-            self._refs[id(value)] = Ref(buffer, lay.dense(value.shape))
+        for n, (value, buffer) in enumerate(zip(program.inputs, self.inputs, strict=True)):
+            self._refs[id(value)] = Ref(buffer, _given(layouts, n) or lay.dense(value.shape))
         self._homes = self._find_homes()
+        self._pictures = self._find_pictures()
+        self._concats = parts_of_concats(program, self.graph)
+        self.assembled: dict[int, Ref] = {}
 
     def run(self) -> "Lowering":
         """Lower every unit, then bring results where they belong."""
@@ -77,6 +88,10 @@ class Lowering:
             return
         if node.operation in ASSEMBLIES and not empty:
             lower_assembly(self, node)
+            return
+        if node.operation is p.scan and lower_scan(self, node):
+            return
+        if node.operation in SCATTERS and not empty and lower_scatter(self, node):
             return
         self._call_host(node)
 
@@ -111,8 +126,18 @@ class Lowering:
         assert node is not None and id(value) in self.graph.inlined
         del self.graph.inlined[id(value)]
         self.graph.stored.add(id(value))
-        lower_group(self, Unit(0, 0, group=start_group(node, False)))
+        late = self._is_late(value)
+        lower_group(self, Unit(0, 0, group=start_group(node, late), writes_state=late))
         self.graph.inlined[id(value)] = node
+
+    def _is_late(self, value: Any) -> bool:
+        """Whether it is computed at the very end, when states are written."""
+        if not isinstance(value, Value) or value.node is None:
+            return False
+        maker = self.graph.maker.get(id(value))
+        if maker is not None:
+            return maker.writes_state
+        return any(map(self._is_late, value.node.operands))
 
     def set_ref(self, value: Value, ref: Ref) -> None:
         """Note where a value is."""
@@ -129,6 +154,12 @@ class Lowering:
         """Room in the arena."""
         return Buffer(np.dtype(dtype), max(1, size), about=about)
 
+    def densely(self, value: Value) -> Ref:
+        """A value without gaps in row-major order, in a buffer of its own size."""
+        ref = self.ref(value)
+        fits = ref.layout == lay.dense(value.shape) and ref.buffer.size == value.size
+        return ref if fits else self.copied(value)
+
     def copied(self, value: Value, order: Sequence[int] | None = None) -> Ref:
         """A copy of a value without gaps, its dimensions in an order (outermost first)."""
         key = id(value), tuple(order) if order is not None else None
@@ -138,21 +169,25 @@ class Lowering:
             if same(source.layout, target) and source.buffer.size == max(1, value.size):
                 self._copies[key] = source
             else:
-                ref = Ref(self.new_buffer(value.dtype, value.size, f"copy of {value.name}"), target)
-                self.tasks.append(copy_task(source, ref, self.machine))
+                ref = Ref(self.new_buffer(value.dtype, value.size, "copy"), target)
+                self.tasks.append(copy_task(source, ref, self.machine, self._is_late(value)))
                 self._copies[key] = ref
         return self._copies[key]
 
-    def copy_for_reading(self, error: CannotView) -> None:
+    def copy_for_reading(self, value: Value) -> None:
         """A nest cannot read a value where it is: let it find a plain copy there."""
-        value = error.value
-        before = self.ref(value)
-        ref = self.copied(value)
-        if ref.layout == before.layout and ref.buffer is before.buffer:
-            raise NotImplementedError(f"a nest cannot read {value!r}")
-        self._refs[id(value)] = ref
+        self._refs[id(value)] = self.copied(value)
+        self.graph.plain.add(id(value))
+        self.graph.inlined.pop(id(value), None)
 
     # --- where results go ---------------------------------------------------------------------
+
+    def keep_states_until_the_end(self, nodes: Sequence[Node]) -> None:
+        """Let no result of these nodes go straight into a state: others of them may read it."""
+        for node in nodes:
+            home = self._homes.get(id(node.outputs[0]))
+            if home is not None and home.buffer.kind == "input":
+                del self._homes[id(node.outputs[0])]
 
     def _find_homes(self) -> dict[int, Ref]:
         """Values that are computed straight into an output, or into the state they replace."""
@@ -194,9 +229,23 @@ class Lowering:
                 for node in unit.nodes:
                     for operand in node.operands:
                         if isinstance(operand, Value):
-                            base, views = self.graph.follow(operand)
-                            if views:
-                                found.add(id(base))
+                            for base, steps in self.graph.leaves(operand):
+                                if any(isinstance(step, Node) for step in steps):
+                                    found.add(id(base))
+        return found
+
+    def _find_pictures(self) -> dict[int, Value]:
+        """Values (by id) that are pictures but for dimensions of size 1, as pooling makes them."""
+        found: dict[int, Value] = {}
+        for node in self.program.nodes:
+            out = node.outputs[0] if node.outputs else None
+            if out is None or node.operation is not p.reshape:
+                continue
+            if id(out) not in self.hints.channels_last:
+                continue
+            (x,) = node.operands
+            if [n for n in x.shape if n > 1] == [n for n in out.shape if n > 1]:
+                found[id(x)] = out
         return found
 
     def _output(self, position: int, value: Any) -> Buffer:
@@ -207,8 +256,16 @@ class Lowering:
     def decided(self, value: Value) -> Ref | None:
         """Where a value has to be computed, if that is decided already."""
         home = self._homes.get(id(value))
+        joined = self._concats.get(id(value))
+        if home is None and joined is not None and id(value) not in self.halos:
+            return joined_part(self, *joined)
         if id(value) in self.hints.channels_last:
             return self.image(value)
+        shown = self._pictures.get(id(value))
+        if home is None and shown is not None:
+            image = self.image(shown)
+            layout = lay.reshaped(image.layout, value.shape)
+            return layout and Ref(image.buffer, layout)
         return home
 
     def image(self, value: Value) -> Ref:
@@ -227,37 +284,65 @@ class Lowering:
 
     def _new_image(self, value: Value) -> Ref:
         halo = self.halos.get(id(value), Halo.none(len(value.shape) - 2))
-        space = [n + a + b for n, (a, b) in zip(value.shape[2:], halo.sides, strict=True)]
-        room = (value.shape[0], value.shape[1], *space)
-        rank = len(room)
-        order = (0, *range(2, rank), 1)
-        layout = lay.spaced(value.shape, room, order)
-        buffer = self.new_buffer(value.dtype, math.prod(room), value.name)
+        room, strides = self._image_room(value)
+        buffer = self.new_buffer(value.dtype, math.prod(room), "image")
         offset = sum(
-            low * stride
-            for (low, _), stride in zip(halo.sides, lay.strides_of(room, order)[2:], strict=True)
+            low * stride for (low, _), stride in zip(halo.sides, strides[2:], strict=True)
         )
-        ref = Ref(buffer, Layout(layout.dims, offset))
+        ref = Ref(buffer, lay.strided(value.shape, strides, offset))
         if any(map(any, halo.sides)):
             self.tasks.append(border_task(ref, value.shape, halo, self.machine))
         return ref
 
+    def image_strides(self, value: Value) -> Sequence[int]:
+        """The strides of its image, also along sizes of 1, which may have a border."""
+        return self._image_room(value)[1]
+
+    def _image_room(self, value: Value) -> tuple[Sequence[int], Sequence[int]]:
+        """The sizes of an image with its border, and its strides."""
+        halo = self.halos.get(id(value), Halo.none(len(value.shape) - 2))
+        space = [n + a + b for n, (a, b) in zip(value.shape[2:], halo.sides, strict=True)]
+        room = (value.shape[0], value.shape[1], *space)
+        return room, lay.strides_of(room, (0, *range(2, len(room)), 1))
+
     def _deliver(self, position: int, output: Any) -> None:
         """Bring an output to its buffer, or to the state it replaces."""
+        if position in self.updates:
+            self._update(self.updates[position], output)
+            return
         if not isinstance(output, (Value, np.ndarray)):
             return
-        late = position in self.updates
-        if 0 in output.shape:
-            if not late:
-                self._output(position, output)
-            return
-        target = self.inputs[self.updates[position]] if late else self.outputs[position]
-        source = self.ref(output)
+        target = self.outputs[position]
         if target is None:
             target = self._output(position, output)
+        if 0 in output.shape:
+            return
+        source = self.ref(output)
         if source.buffer is not target:
             goal = Ref(target, lay.dense(output.shape))
-            self.tasks.append(copy_task(source, goal, self.machine, late))
+            self.tasks.append(copy_task(source, goal, self.machine))
+
+    def _update(self, place: int, output: Any) -> None:
+        """Bring an output to the state it replaces, unless it was computed there."""
+        state = self.program.inputs[place]
+        goal = Ref(self.inputs[place], lay.dense(state.shape))
+        if 0 in state.shape:
+            return
+        if not isinstance(output, (Value, np.ndarray)):
+            self.tasks.append(fill_task(goal, output, state.shape, self.machine, late=True))
+            return
+        source = self.ref(output)
+        if source == goal:
+            return
+        if source.buffer.kind == "input":  # which may be replaced, too
+            source = self._snapshot(source, output)
+        self.tasks.append(copy_task(source, goal, self.machine, late=True))
+
+    def _snapshot(self, source: Ref, value: Value) -> Ref:
+        """What a value was before anything was replaced."""
+        copy = Ref(self.new_buffer(value.dtype, value.size, "old state"), lay.dense(value.shape))
+        self.tasks.append(copy_task(source, copy, self.machine, self._is_late(value)))
+        return copy
 
     # --- what runs elsewhere ------------------------------------------------------------------
 
@@ -279,6 +364,10 @@ class Lowering:
     def fill(self, ref: Ref, value: float, shape: Sequence[int]) -> None:
         """Write one number everywhere."""
         self.tasks.append(fill_task(ref, value, shape, self.machine))
+
+
+def _given(items: Sequence[Any], number: int) -> Any:
+    return items[number] if items else None
 
 
 def same(one: Layout, other: Layout) -> bool:

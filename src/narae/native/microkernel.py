@@ -17,6 +17,7 @@ import numpy as np
 from narae.base.dtypes import BFLOAT16, NumpyDType
 
 from .emit import BF16, F16, F32, F64, I1, I16, I32, Function, Int, Type, Val
+from .pairs import load_pair, multiply_pairs
 from .product import TermDim
 
 Array = np.ndarray[Any, Any]
@@ -45,6 +46,7 @@ class Block:
         a_type, b_type, c_type, sum_type: of the elements in memory, and of the sums.
         start: what the sums begin with: "zero", "bias", "c" (what C holds), or "c+bias".
         unroll: how many terms a round of the innermost loop takes.
+        pairs: whether a term is a pair of bfloat16 terms, and B made of such pairs (see `pairs`).
     """
 
     a_rows: tuple[int, ...]
@@ -58,6 +60,7 @@ class Block:
     sum_type: Type
     start: str = "zero"
     unroll: int = 1
+    pairs: bool = False
 
     @property
     def vectors(self) -> int:
@@ -66,19 +69,24 @@ class Block:
 
 
 def meaning(block: Block, a: Array, b: Array, c: Array, bias: Array | None = None) -> None:
-    """What `emit_block` computes, on flat arrays that begin at the tile's addresses."""
+    """What `emit_block` computes, on flat arrays that begin at the tile's addresses.
+
+    With pairs, B has a second dimension, of size 2.
+    """
     kind = np.float64 if block.sum_type == F64 else np.float32
     columns = slice(0, block.columns)
     for a_row, c_row in zip(block.a_rows, block.c_rows, strict=True):
-        total = np.zeros(block.columns, kind)
+        total: Array = np.zeros(block.columns, kind)
         if "c" in block.start.split("+"):
-            total += c[c_row:][columns]
+            total = total + c[c_row:][columns]
         if bias is not None and "bias" in block.start:
-            total += bias[columns]
+            total = total + bias[columns]
         for index in itertools.product(*(range(dim.size) for dim in block.terms)):
-            x = a[a_row + sum(i * dim.a for i, dim in zip(index, block.terms, strict=True))]
+            x = a[a_row + sum(i * dim.a for i, dim in zip(index, block.terms, strict=True)) :]
             row = b[sum(i * dim.b for i, dim in zip(index, block.terms, strict=True)) :]
-            total += x.astype(kind) * row[columns].astype(kind)
+            for half in range(1 + block.pairs):
+                y = row[columns, half] if block.pairs else row[columns]
+                total = total + x[half].astype(kind) * y.astype(kind)
         c[c_row:][columns] = total
 
 
@@ -258,15 +266,22 @@ def _term_places(
 
 def _multiply(f: Function, block: Block, a: Val, b: Val, sums: list[Val]) -> list[Val]:
     """One term: rows x vectors multiply-adds."""
-    kind = block.sum_type.of(block.lanes)
+    kind = block.sum_type if not block.pairs else block.b_type
     row_of_b = []
     for v in range(block.vectors):
-        at = f.at(b, v * block.lanes, memory_type(block.b_type))
-        row_of_b.append(load_as(f, at, block.b_type, kind, block.columns - v * block.lanes))
+        at, left = (
+            f.at(b, v * block.lanes, memory_type(block.b_type)),
+            block.columns - v * block.lanes,
+        )
+        row_of_b.append(load_as(f, at, block.b_type, kind.of(block.lanes), left))
     out = []
     for row, offset in enumerate(block.a_rows):
         at = f.at(a, offset, memory_type(block.a_type))
-        x = f.splat(load_as(f, at, block.a_type, block.sum_type), block.lanes)
+        x = load_pair(f, at) if block.pairs else load_as(f, at, block.a_type, kind)
+        x = f.splat(x, block.lanes)
         held = sums[row * block.vectors : (row + 1) * block.vectors]
-        out += [f.fma(x, y, z) for y, z in zip(row_of_b, held, strict=True)]
+        if block.pairs:
+            out += [multiply_pairs(f, x, y, z) for y, z in zip(row_of_b, held, strict=True)]
+        else:
+            out += [f.fma(x, y, z) for y, z in zip(row_of_b, held, strict=True)]
     return out

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from narae import primitives as p
+from narae.ir import Program
 from narae.ir.program import Node
 
 from . import layout as lay
@@ -16,6 +17,7 @@ from .nest_splitting import coalesced
 from .nest_tasks import nest_task
 
 if TYPE_CHECKING:
+    from .graph import Graph
     from .lowering import Lowering
 
 
@@ -32,7 +34,9 @@ def copy_task(source: Ref, target: Ref, machine: Machine, late: bool = False) ->
     return nest_task(coalesced(nest), [source.buffer, target.buffer], machine, late)
 
 
-def fill_task(target: Ref, value: Any, shape: Sequence[int], machine: Machine) -> Task:
+def fill_task(
+    target: Ref, value: Any, shape: Sequence[int], machine: Machine, late: bool = False
+) -> Task:
     """Write one number everywhere."""
     loops = lay.common_loops([target.layout])
     assert loops is not None
@@ -42,17 +46,59 @@ def fill_task(target: Ref, value: Any, shape: Sequence[int], machine: Machine) -
     dtype = target.buffer.dtype
     stores = (Store(0, 0, dtype, strides, target.layout.offset),)
     nest = Nest(sizes, len(sizes), (Number(value, dtype),), stores, 1)
-    return nest_task(coalesced(nest), [target.buffer], machine, False)
+    return nest_task(coalesced(nest), [target.buffer], machine, late)
 
 
 def lower_assembly(lowering: "Lowering", node: Node) -> None:
     """`concat`, `pad` and the updates: a new value, written part by part."""
-    out = node.outputs[0]
-    ref = lowering.decided(out) or Ref(
-        lowering.new_buffer(out.dtype, out.size, out.name), lay.dense(out.shape)
-    )
-    lowering.set_ref(out, ref)
+    ref = _assembled(lowering, node)
+    lowering.set_ref(node.outputs[0], ref)
     _PARTS[node.operation](lowering, node, ref)
+
+
+def _assembled(lowering: "Lowering", node: Node) -> Ref:
+    """Where the new value is; those who make parts of it may ask first."""
+    out = node.outputs[0]
+    if id(out) not in lowering.assembled:
+        lowering.assembled[id(out)] = lowering.decided(out) or Ref(
+            lowering.new_buffer(out.dtype, out.size, out.name), lay.dense(out.shape)
+        )
+    return lowering.assembled[id(out)]
+
+
+def parts_of_concats(program: Program, graph: "Graph") -> dict[int, tuple[Node, int]]:
+    """Values that are computed straight into the concat they are for: node, and first index.
+
+    A loop nest or a product makes them; who else reads them reads them there.
+    """
+    found: dict[int, tuple[Node, int]] = {}
+    taken: set[int] = set()
+    for node in program.nodes:
+        if node.operation is not p.concat:
+            continue
+        position = 0
+        for operand in node.operands:
+            maker = graph.maker.get(id(operand))
+            made = maker is not None and (
+                maker.group is not None or maker.node.operation is p.matmul  # type: ignore[union-attr]
+            )
+            if made and operand.size and id(operand) not in taken:
+                found[id(operand)] = (node, position)
+                taken.add(id(operand))
+            position += operand.shape[node.attrs["dim"]]
+    return found
+
+
+def joined_part(lowering: "Lowering", node: Node, position: int) -> Ref | None:
+    """The part of a concat's result that begins at an index."""
+    dim = node.attrs["dim"]
+    sizes = [x.shape[dim] for x in node.operands]
+    starts = [sum(sizes[:n]) for n in range(len(sizes))]
+    size = next(n for n, start in zip(sizes, starts, strict=True) if start == position and n)
+    shape = list(node.outputs[0].shape)
+    start, stop = [0] * len(shape), list(shape)
+    start[dim], stop[dim] = position, position + size
+    return _part(_assembled(lowering, node), start, stop, [1] * len(shape))
 
 
 def _write(lowering: "Lowering", operand: Any, target: Ref, over: Buffer | None = None) -> None:
@@ -79,8 +125,9 @@ def _concat(lowering: "Lowering", node: Node, ref: Ref) -> None:
         start, stop = [0] * len(shape), list(shape)
         start[dim], stop[dim] = position, position + operand.shape[dim]
         position = stop[dim]
-        if operand.shape[dim]:
-            _write(lowering, operand, _part(ref, start, stop, [1] * len(shape)))
+        part = _part(ref, start, stop, [1] * len(shape))
+        if operand.shape[dim] and lowering.ref(operand) != part:
+            _write(lowering, operand, part)
 
 
 def _pad(lowering: "Lowering", node: Node, ref: Ref) -> None:

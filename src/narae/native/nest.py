@@ -82,9 +82,8 @@ class Reduce:
 class Lookup:
     """The element of a buffer at offset + sum of index * stride + sum of node * its stride.
 
-    `indices` are (node, stride, size) with whole numbers for nodes: below zero counts from the
-    end, and outside of -size … size - 1 the status word, an int32 at slot `status`, is set to 1
-    and the element is 0.
+    `indices` are (node, stride, size) with whole numbers for nodes: outside of 0 … size - 1 the
+    status word, an int32 at slot `status`, is set to 1 and the element is 0.
     """
 
     slot: int

@@ -11,9 +11,10 @@ from .nest_memory import Cursor, Point, gather, offset_by, read, write
 from .nest_schedule import Schedule
 from .nest_shape import Loops
 from .nest_stages import Stages, dtype_of
+from .nest_tiles import is_tiled, read_tile
 from .nest_types import constant, converted, memory_type, packed, register_type, unpacked
 from .nest_values import Unsupported, apply
-from .philox import philox_words
+from .philox import philox_run, philox_words
 
 Known = tuple[int, tuple[int, ...] | None, int | None, bool]
 
@@ -80,6 +81,10 @@ class Body:
         """Compute nodes in order, each at all points."""
         restored = self.stages.restored[stage]
         for index in indices:
+            if self._is_tiled(index, points):
+                self._tile(index, points)
+            if self._is_run(index, points):
+                self._random_run(index, points)
             for point in points:
                 if isinstance(self.loops.nodes[index], Number | Reduce):
                     continue
@@ -177,6 +182,47 @@ class Body:
             value = packed(self.f, converted(self.f, value, source, store.dtype), store.dtype)
             write(self.f, value, self._pointer(("store", number), point), stride, point)
 
+    def _is_tiled(self, index: int, points: Sequence[Point]) -> bool:
+        node, schedule = self.loops.nodes[index], self.schedule
+        if not isinstance(node, Load) or not self.stages.element[index]:
+            return False
+        known = all(point.mask is None or point.count is not None for point in points)
+        return known and is_tiled(node, schedule.vector, schedule.tile)
+
+    def _tile(self, index: int, points: Sequence[Point]) -> None:
+        """Read a square along the row; the points are its places, one vector each."""
+        node = self.loops.nodes[index]
+        assert isinstance(node, Load)
+        kind, stride = memory_type(node.dtype), self.cursor.stride(("node", index))
+        start = self._pointer(("node", index), points[0])
+        count = points[0].count or self.lanes
+        starts = [self.f.at(start, lane * stride, kind) for lane in range(count)]
+        columns = read_tile(self.f, starts, kind, self.lanes, len(points))
+        for point, column in zip(points, columns, strict=True):
+            self.set(index, point, unpacked(self.f, column, node.dtype))
+
+    # --- random numbers -------------------------------------------------------------------
+
+    def _is_run(self, index: int, points: Sequence[Point]) -> bool:
+        """Whether the counters of the points are consecutive, from a multiple of 4."""
+        node, loops, vector = self.loops.nodes[index], self.loops, self.schedule.vector
+        if not isinstance(node, Random) or self.lanes < 4 or points[0].row != points[-1].row:
+            return False
+        counter = loops.nodes[node.counter]
+        if not isinstance(counter, Index) or counter.strides[vector] != 1:
+            return False
+        others = [s for dim, s in enumerate(counter.strides) if dim != vector]
+        even = all(s % 4 == 0 for s in [*others, counter.offset])
+        return even and (loops.cut != vector or loops.piece % 4 == 0)
+
+    def _random_run(self, index: int, points: Sequence[Point]) -> None:
+        node = self.loops.nodes[index]
+        assert isinstance(node, Random)
+        start = self.f.int(self.cursor.at(("node", node.counter), points[0]))
+        words = philox_run(self.f, self.keys[index], start, self.lanes, len(points))
+        for point, word in zip(points, words, strict=True):
+            self.set(index, point, word)
+
     # --- lookups --------------------------------------------------------------------------
 
     def _lookup(self, index: int, node: Lookup, point: Point) -> Val:
@@ -187,8 +233,6 @@ class Body:
         for which, stride, size in node.indices:
             source = dtype_of(self.loops.nodes[which])
             place = converted(f, self.value(which, point, wide), source, INT64)
-            below = f.compare("slt", place, f.const(0, place.type))
-            place = f.select(below, f.add(place, f.const(size, place.type)), place)
             good = f.compare("ult", place, f.const(size, place.type))
             valid = f.binary("and", valid, good)
             place = f.select(good, place, f.const(0, place.type))

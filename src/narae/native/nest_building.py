@@ -32,6 +32,10 @@ class CannotView(Exception):
         self.value = value
 
 
+class LoopsDiffer(Exception):
+    """No loops fit all that a group reads and writes."""
+
+
 @dataclass
 class Sketch:
     """A nest whose loops are not chosen yet.
@@ -107,7 +111,11 @@ class SketchBuilder:
         self.number_of = self.sketch.members
 
     def build(self) -> Sketch:
-        """All members, in order."""
+        """All members, in order.
+
+        Raises:
+            CannotView: naming the operand of a member that has to be copied.
+        """
         for member in self.group.members:
             shape = tuple(member.node.outputs[0].shape)
             if member.node.operation.kind == "reduction":  # type: ignore[attr-defined]
@@ -155,25 +163,27 @@ class SketchBuilder:
         self, operand: Any, node: Node, steps: Sequence[Step], shape: Any, at: Layout
     ) -> int:
         """An operand of a node, broadcast and moved by `steps`."""
+        if isinstance(operand, np.ndarray) and operand.size != 1:
+            return self._load(operand, steps, at)
         if not isinstance(operand, Value):
             return self._constant(operand, _number_dtype(operand, node))
         base, views = self.follow(operand)
         if id(base) in self.number_of:
             return self.number_of[id(base)]
         inner = self.inlined.get(id(base))
-        if inner is not None:
-            return self._node(inner, [*views, *steps], shape, at)
-        return self._load(base, [*views, *steps], at)
+        try:
+            if inner is not None:
+                return self._node(inner, [*views, *steps], shape, at)
+            return self._load(base, [*views, *steps], at)
+        except CannotView:
+            raise CannotView(operand) from None
 
     def _constant(self, value: Any, dtype: Any) -> int:
         if isinstance(value, np.ndarray):
-            if value.size != 1:
-                buffer = Buffer(value.dtype, value.size, "constant", array=value)
-                raise NotImplementedError(buffer)
             value = value.reshape(())[()]
         return self.sketch.add(("number", dtype, repr(value)), Number(value, dtype))
 
-    def _load(self, base: Value, steps: Sequence[Step], at: Layout) -> int:
+    def _load(self, base: Any, steps: Sequence[Step], at: Layout) -> int:
         buffer, layout = self.ref(base)
         place = self._on_domain(layout, steps, at, base)
         slot = self.sketch.slot(buffer)
@@ -211,7 +221,7 @@ class SketchBuilder:
         if node.operation is p.take:
             rank = len(index.shape)
             dims[dim : dim + 1] = [()] * rank
-            spread = [_reshape_step(index, (*index.shape, *(1,) * (len(own) - dim - rank)))]
+            spread = [_reshape_step(node, (*index.shape, *(1,) * (len(own) - dim - rank)))]
         else:
             dims[dim] = ()
             sizes = tuple(1 if n == dim else size for n, size in enumerate(own))
@@ -227,9 +237,11 @@ class SketchBuilder:
         return self.sketch.add(("lookup", slot, place, indices), lookup, place)
 
 
-def _reshape_step(value: Value, shape: Any) -> Node:
-    out = Value(shape, value.dtype, value.name, value.builder)
-    return Node(p.reshape, [value], {"shape": shape}, (out,))
+def _reshape_step(lookup: Node, shape: Any) -> Node:
+    """A view of the index of a `take`."""
+    index = lookup.operands[1]
+    out = Value(shape, index.dtype, "index", lookup.outputs[0].builder)
+    return Node(p.reshape, [index], {"shape": shape}, (out,))
 
 
 def _number_dtype(number: Any, node: Node) -> Any:

@@ -60,6 +60,7 @@ class _Writer:
             about=described(loops),
             flops=worked_flops(loops),
             bytes=moved_bytes(loops),
+            in_order=loops.in_order,
         )
 
     # --- what does not depend on any loop -------------------------------------------------
@@ -124,7 +125,7 @@ class _Writer:
         if loops.cut != dim:
             return 0, self._length() if loops.length_slot is not None else loops.sizes[dim]
         first = f.mul(self.piece, f.const(loops.piece, I64))
-        if loops.length_slot is None and loops.sizes[dim] % loops.piece == 0:
+        if loops.length_slot is None and loops.sizes[dim] == loops.piece * loops.pieces:
             return first, loops.piece
         size = self._length() if loops.length_slot is not None else f.const(loops.sizes[dim], I64)
         last = f.add(first, f.const(loops.piece, I64))
@@ -142,10 +143,10 @@ class _Writer:
         start, end = self._bounds(dims[0])
         stop = summed(self.f, start, end) if isinstance(end, int) else end
         opened = opened | {dims[0]}
-        with self.f.loop(start, stop) as loop, self.cursor.moved(dims[0], loop.index):
-            with self.body.scope():
-                self._compute(opened)
-                self._outer(dims[1:], opened)
+        f, moved, scope = self.f, self.cursor.moved, self.body.scope
+        with f.loop(start, stop) as loop, moved(dims[0], loop.index), scope():
+            self._compute(opened)
+            self._outer(dims[1:], opened)
 
     def _vectors(self, opened: frozenset[int]) -> None:
         """The vector dimension, where lanes are rows."""

@@ -6,6 +6,7 @@ from .kernel import Machine
 from .nest import Load, Lookup, Number, Reduce, Store
 from .nest_shape import Loops, dependence, merged, reordered, strided
 from .nest_stages import Stages, dtype_of, live_nodes, node_cost, staged
+from .nest_tiles import TILE_PRICE, as_row, is_tiled, tile_dims
 from .nest_types import computing_bytes
 
 HELD_POINTS = 16  # vectors of a row that may stay in registers
@@ -23,6 +24,7 @@ class Schedule:
         vectors: vectors in work at a time.
         rows: places of the row in work at a time, where lanes are rows.
         held: a whole row is in registers at once.
+        tile: the dimension that squares are read along, -1: none.
     """
 
     vector: int
@@ -30,13 +32,16 @@ class Schedule:
     vectors: int
     rows: int
     held: bool
+    tile: int = -1
 
 
 def scheduled(loops: Loops, machine: Machine) -> tuple[Loops, Schedule, Stages]:
     """Order the loops and choose."""
-    vector = _best_vector(loops, machine)
-    loops, vector = _arranged(loops, vector)
+    vector, tile = _best_vector(loops, machine)
+    loops, vector = _arranged(loops, vector, tile)
     lanes = _lanes(loops, machine, vector)
+    if tile >= 0:
+        return _tiled(as_row(loops, vector, lanes), vector, lanes)
     in_row = vector >= loops.outer
     work = _work(loops)
     held, vectors = _held(loops, machine, vector, lanes, work)
@@ -48,6 +53,12 @@ def scheduled(loops: Loops, machine: Machine) -> tuple[Loops, Schedule, Stages]:
     schedule = Schedule(vector, lanes, vectors, rows, held)
     _, elements = scratch_layout(loops, schedule)
     return loops, schedule, staged(loops, held, elements)
+
+
+def _tiled(loops: Loops, vector: int, lanes: int) -> tuple[Loops, Schedule, Stages]:
+    tile = len(loops.sizes) - 1
+    schedule = Schedule(vector, lanes, 1, lanes, held=False, tile=tile)
+    return loops, schedule, staged(loops, held=False, row_elements=0)
 
 
 def scratch_layout(loops: Loops, schedule: Schedule) -> tuple[list[int], int]:
@@ -121,20 +132,22 @@ def _lanes(loops: Loops, machine: Machine, vector: int) -> int:
     return min(full, 1 << (size - 1).bit_length())
 
 
-def _best_vector(loops: Loops, machine: Machine) -> int:
+def _best_vector(loops: Loops, machine: Machine) -> tuple[int, int]:
+    """The dimension that goes through vectors, and the one that squares are read along."""
     if loops.length_slot is not None:
-        return 0
+        return 0, -1
     candidates = list(range(len(loops.sizes)))
     if _by_place(loops):  # the place in the row must grow along the vectors
         candidates = [dim for dim in candidates if dim < loops.outer or dim == candidates[-1]]
-    return min(candidates, key=lambda dim: _price(loops, machine, dim), default=-1)
+    pairs = [(dim, tile) for dim in candidates for tile in [-1, *tile_dims(loops, dim)]]
+    return min(pairs, key=lambda pair: _price(loops, machine, *pair), default=(-1, -1))
 
 
 def _by_place(loops: Loops) -> bool:
     return any(isinstance(x, Reduce) and x.operation.startswith("arg") for x in loops.nodes)
 
 
-def _price(loops: Loops, machine: Machine, dim: int) -> float:
+def _price(loops: Loops, machine: Machine, dim: int, tile: int) -> float:
     """Instructions for one element, about, with a dimension in vectors."""
     lanes, size = _lanes(loops, machine, dim), max(1, loops.sizes[dim])
     size = min(size, loops.piece) if dim == loops.cut else size
@@ -144,7 +157,8 @@ def _price(loops: Loops, machine: Machine, dim: int) -> float:
     for index in live:
         node = loops.nodes[index]
         if isinstance(node, Load):
-            price += _access_price(node.strides[dim], lanes)
+            turned = is_tiled(node, dim, tile)
+            price += TILE_PRICE if turned else _access_price(node.strides[dim], lanes)
         elif isinstance(node, Lookup):
             looked_up = any(dim in depends[x] for x, _, _ in node.indices)
             price += lanes if looked_up else 2 + _access_price(node.strides[dim], lanes)
@@ -165,13 +179,15 @@ def _access_price(stride: int, lanes: int) -> float:
 # --- the order of loops ---------------------------------------------------------------------
 
 
-def _arranged(loops: Loops, vector: int) -> tuple[Loops, int]:
-    """The vector dimension last in its group, the others by falling strides."""
+def _arranged(loops: Loops, vector: int, tile: int) -> tuple[Loops, int]:
+    """The vector dimension last in its group, the others by falling strides; the tile after it."""
     if vector < 0:
         return loops, vector
-    outer = _by_strides(loops, range(loops.outer))
+    outer = [dim for dim in _by_strides(loops, range(loops.outer)) if dim != tile]
     row = list(loops.row) if _by_place(loops) else _by_strides(loops, loops.row)
     order = [dim for dim in outer if dim != vector] + [vector] * (vector < loops.outer)
+    if tile >= 0:
+        return reordered(loops, [*order, tile]), len(order) - 1
     order += [dim for dim in row if dim != vector] + [vector] * (vector >= loops.outer)
     loops = merged(reordered(loops, order))
     return loops, (loops.outer if vector in outer else len(loops.sizes)) - 1

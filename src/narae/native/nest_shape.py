@@ -20,6 +20,7 @@ class Loops:
         place: strides of the place in the row, in the row-major order of the nest's own.
         cut: the dimension that is cut into pieces, or -1.
         piece, pieces: how many of its indices make a piece, and how many pieces there are.
+        in_order: whether the cut dimension is the nest's first.
     """
 
     sizes: tuple[int, ...]
@@ -31,6 +32,7 @@ class Loops:
     cut: int
     piece: int
     pieces: int
+    in_order: bool = True
 
     @property
     def row(self) -> range:

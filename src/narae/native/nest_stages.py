@@ -58,9 +58,7 @@ def node_cost(node: NestNode) -> int:
     """About how many simple instructions a node takes by itself."""
     if isinstance(node, Apply):
         return cost(node.operation, node.dtype)
-    if isinstance(node, Random):
-        return 40
-    return 12 if isinstance(node, Lookup) else 1
+    return 12 if isinstance(node, Random | Lookup) else 1
 
 
 def live_nodes(loops: Loops) -> frozenset[int]:

@@ -20,17 +20,18 @@ def nest_task(nest: Nest, buffers: Sequence[Buffer], machine: Machine, late: boo
     """A task that runs a nest on buffers, one for each slot."""
     accesses = _accesses(nest, buffers)
     outer = nest.sizes[0] if nest.outer else 1
+    nanoseconds = _nanoseconds(nest)
 
     def make(pieces: int) -> list[Step]:
         if late and _is_flat(nest):
             return [_flat_step(nest, buffers, accesses, machine)]
-        count = pieces or pieces_for(outer, _nanoseconds(nest))
+        count = pieces or pieces_for(outer, nanoseconds)
         piece = -(-outer // count)
         kernel = nest_kernel(replace(nest, piece=piece), machine)
-        even = outer % count == 0
+        even = outer % count == 0 and kernel.in_order
         return [Step(kernel, tuple(buffers), accesses, -(-outer // piece), even)]
 
-    return Task(make, outer, accesses, late, about="nest")
+    return Task(make, outer, accesses, late, about="nest", nanoseconds=nanoseconds)
 
 
 def pieces_for(outer: int, nanoseconds: float) -> int:

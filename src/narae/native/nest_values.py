@@ -192,7 +192,7 @@ def cost(operation: str, dtype: NumpyDType) -> int:
     """About how many simple instructions a primitive takes."""
     rounding = 0 if register_type(dtype).bytes == dtype.itemsize else 4
     if operation in _DIVISIONS:
-        return 8 + rounding
+        return 8 + rounding if is_floating(dtype) else 80  # no vectors of whole numbers divide
     if operation in COMPARISONS or operation in _MOVES or operation in {"where", "cast"}:
         return 1
     plain = operation in FLOAT_UNARY or operation in FLOAT_BINARY or operation in BITS

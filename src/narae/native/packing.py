@@ -2,17 +2,21 @@
 
     packed[batch][panel][term][lane] = B[batch, term, panel * width + lane]   (0 beyond the columns)
 
-Panels are in the type of the sums, so that a block converts nothing. Where the terms are next to
-each other in memory, squares of lanes x lanes are turned in registers; where the columns are, rows
-are copied; otherwise single elements are.
+Panels are in the type of the sums, so that a block converts nothing. Where the columns are next
+to each other in memory, rows are copied; where the terms are, squares of 4 x 4 are turned in
+registers; otherwise single elements are gathered.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from .emit import Function, Type, Val
+from .emit import I16, I64, Function, Int, Type, Val
 from .kernel import Kernel, begin_kernel, finish_kernel, slot_pointer
 from .microkernel import load_as, memory_type
+from .pairs import join_pairs, load_pair
+
+SQUARE = 4  # columns and terms that are turned at once: more would be code, not speed
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,7 @@ class Panels:
         width: columns of a panel, a multiple of `lanes`.
         lanes: elements of a vector.
         b_type, type: elements of B, and of the panels.
+        pair: if a panel's element is two terms (see `pairs`): how far they are from each other in B.
     """
 
     batch: tuple[tuple[int, int], ...]
@@ -37,6 +42,7 @@ class Panels:
     lanes: int
     b_type: Type
     type: Type
+    pair: int | None = None
 
     @property
     def depth(self) -> int:
@@ -67,105 +73,159 @@ def pack_kernel(spec: Panels) -> Kernel:
         rest = f.binary("udiv", rest, f.int(size))
         b = f.at(b, f.mul(index, f.int(stride)), memory_type(spec.b_type))
     to = f.at(packed, f.mul(piece, f.int(spec.depth * spec.width)), spec.type)
-    emit_panel(f, spec, b, to, panel)
+    emit_panels(f, spec, b, to, panel, f.add(panel, f.int(1)))
     pieces = spec.panels * math.prod(size for size, _ in spec.batch)
-    return finish_kernel("pack", f, pieces=pieces, about=_about(spec), bytes=2 * spec.bytes)
+    about = f"pack {spec.depth} x {spec.columns}"
+    return finish_kernel("pack", f, pieces=pieces, about=about, bytes=2 * spec.bytes)
 
 
-def _about(spec: Panels) -> str:
-    return f"pack {spec.depth} x {spec.columns}"
+def emit_panels(
+    f: Function, spec: Panels, b: Val, to: Val, first: Int, stop: Int, terms: Int | None = None
+) -> None:
+    """Pack the panels first … stop - 1 of one index of the batch, one after another.
+
+    `terms`, if given, is the size of the outermost term dimension here, instead of the usual one.
+    """
+    sizes = [(f.int(size), stride) for size, stride in spec.terms] or [(f.int(1), 0)]
+    if terms is not None:
+        sizes[0] = (f.int(terms), sizes[0][1])
+    if spec.column_stride == 1:
+        _emit_rows(f, spec, sizes, b, to, f.int(first), f.int(stop))
+    else:
+        _emit_columns(f, spec, sizes, b, to, f.int(first), f.int(stop))
 
 
-def emit_panels(f: Function, spec: Panels, b: Val, to: Val, first: Val, stop: Val) -> None:
-    """Pack the panels first … stop - 1 of one index of the batch, one after another."""
-    with f.loop(first, stop) as loop:
-        place = f.mul(f.sub(loop.index, first), f.int(spec.depth * spec.width))
-        emit_panel(f, spec, b, f.at(to, place, spec.type), loop.index)
+Terms = list[tuple[Val, int]]
 
 
-def emit_panel(f: Function, spec: Panels, b: Val, to: Val, panel: Val) -> None:
-    """Pack one panel, whose number is `panel`; the last one may have fewer columns."""
-    column = f.mul(panel, f.int(spec.width * spec.column_stride))
-    b = f.at(b, column, memory_type(spec.b_type))
+def _emit_rows(
+    f: Function, spec: Panels, terms: Terms, b: Val, to: Val, first: Val, stop: Val
+) -> None:
+    """Columns that are next to each other: copy vectors."""
     whole, tail = divmod(spec.columns, spec.width)
-    if not tail or not whole:
-        _emit_terms(f, spec, spec.terms, b, to, tail or spec.width)
-        return
-    with f.when(f.compare("slt", panel, f.int(whole))):
-        _emit_terms(f, spec, spec.terms, b, to, spec.width)
-    with f.when(f.compare("eq", panel, f.int(whole))):
-        _emit_terms(f, spec, spec.terms, b, to, tail)
+    with f.loop(first, stop) as loop:
+        start = f.at(b, f.mul(loop.index, f.int(spec.width)), memory_type(spec.b_type))
+        panel = f.mul(f.sub(loop.index, first), f.int(spec.depth * spec.width))
+        place = f.at(to, panel, spec.type)
+        if whole:
+            with f.when(f.compare("slt", loop.index, f.int(whole))):
+                _emit_terms(
+                    f, spec, terms, start, place, lambda x, y: _copy(f, spec, x, y, spec.width)
+                )
+        if tail:
+            with f.when(f.compare("eq", loop.index, f.int(whole))):
+                _emit_terms(f, spec, terms, start, place, lambda x, y: _copy(f, spec, x, y, tail))
+
+
+def _copy(f: Function, spec: Panels, b: Val, to: Val, columns: int) -> None:
+    for lane in range(0, columns, spec.lanes):
+        at, kind = f.at(b, lane, memory_type(spec.b_type)), spec.type.of(spec.lanes)
+        f.store(_load(f, spec, at, kind, columns - lane), f.at(to, lane, spec.type))
+
+
+def _load(f: Function, spec: Panels, at: Val, kind: Type, columns: int | None = None) -> Val:
+    """An element of B (or a pair of terms), or one for each of the next columns."""
+    if spec.pair is None:
+        return load_as(f, at, spec.b_type, kind, columns)
+    other = f.at(at, spec.pair, memory_type(spec.b_type))
+    halves = [load_as(f, x, I16, I16.like(kind), columns) for x in (at, other)]
+    return join_pairs(f, halves[0], halves[1])
 
 
 def _emit_terms(
-    f: Function, spec: Panels, terms: tuple[tuple[int, int], ...], b: Val, to: Val, columns: int
+    f: Function, spec: Panels, terms: Terms, b: Val, to: Val, body: Callable[[Val, Val], None]
 ) -> None:
-    """Loops over the terms, with the innermost left to a way that suits the strides."""
-    if len(terms) > 1:
-        (size, stride), inner = terms[0], terms[1:]
-        step = spec.width * math.prod(size for size, _ in inner)
-        with f.loop(0, size, 1, [b, to]) as loop:
-            at_b, at_to = loop.carried
-            _emit_terms(f, spec, inner, at_b, at_to, columns)
-            ahead = f.at(at_b, stride, memory_type(spec.b_type))
-            loop.next = [ahead, f.at(at_to, step, spec.type)]
+    """Loops over the terms; the panel goes on by one row with each. B is an address or an index."""
+    if not terms:
+        body(b, to)
         return
-    size, stride = terms[0] if terms else (1, 0)
-    if spec.column_stride != 1 and stride == 1 and size > 1 and spec.lanes in (4, 8, 16):
-        for v in range(spec.width // spec.lanes):
-            left = max(0, min(spec.lanes, columns - v * spec.lanes))
-            step = v * spec.lanes
-            start = f.at(b, step * spec.column_stride, memory_type(spec.b_type))
-            _emit_turned(f, spec, size, start, f.at(to, step, spec.type), left)
-        return
+    (size, stride), inner = terms[0], terms[1:]
+    step = f.int(spec.width)
+    for other, _ in spec.terms[len(spec.terms) - len(terms) + 1 :]:
+        step = f.mul(step, f.int(other))
     with f.loop(0, size, 1, [b, to]) as loop:
         at_b, at_to = loop.carried
-        for v in range(spec.width // spec.lanes):
-            x = _row_vector(f, spec, at_b, v, columns)
-            f.store(x, f.at(at_to, v * spec.lanes, spec.type))
-        ahead = f.at(at_b, stride, memory_type(spec.b_type))
-        loop.next = [ahead, f.at(at_to, spec.width, spec.type)]
+        _emit_terms(f, spec, inner, at_b, at_to, body)
+        is_index = at_b.type == I64
+        ahead = (
+            f.add(at_b, f.int(stride)) if is_index else f.at(at_b, stride, memory_type(spec.b_type))
+        )
+        loop.next = [ahead, f.at(at_to, step, spec.type)]
 
 
-def _row_vector(f: Function, spec: Panels, b: Val, vector: int, columns: int) -> Val:
-    """One vector of one term; lanes beyond the columns are zero."""
-    kind = spec.type.of(spec.lanes)
-    first = vector * spec.lanes
-    if columns <= first:
-        return f.const(0.0, kind)
-    if spec.column_stride == 1:
-        at = f.at(b, first, memory_type(spec.b_type))
-        return load_as(f, at, spec.b_type, kind, columns - first)
-    x = f.const(0.0, kind)
-    for lane in range(min(spec.lanes, columns - first)):
-        at = f.at(b, (first + lane) * spec.column_stride, memory_type(spec.b_type))
-        one = load_as(f, at, spec.b_type, spec.type)
-        x = f.emit(kind, f"insertelement {x}, {one}, i64 {lane}")
-    return x
+def _emit_columns(
+    f: Function, spec: Panels, terms: Terms, b: Val, to: Val, first: Val, stop: Val
+) -> None:
+    """Columns that are apart: four at a time, term by term or in squares of four terms.
+
+    Beyond the last column its numbers are repeated: nobody looks at those lanes.
+    """
+    size, stride = spec.terms[-1] if spec.terms else (1, 0)
+    is_near = stride == 1 if spec.pair is None else spec.pair == 1 and stride == 2
+    squares = is_near and size >= SQUARE and spec.lanes >= SQUARE
+    wide = SQUARE if spec.lanes >= SQUARE else spec.lanes
+
+    def body(index: Val, to: Val) -> None:
+        with f.loop(0, spec.width, wide) as loop:
+            column = f.add(panel_column, loop.index)
+            with f.when(f.compare("slt", column, f.int(spec.columns))):
+                at = [_column(f, spec, b, f.add(column, f.int(i)), index) for i in range(wide)]
+                _turn(f, spec, at, f.at(to, loop.index, spec.type), SQUARE if squares else 1)
+
+    with f.loop(first, stop) as loop:
+        panel_column = f.mul(loop.index, f.int(spec.width))
+        panel = f.mul(f.sub(loop.index, first), f.int(spec.depth * spec.width))
+        place = f.at(to, panel, spec.type)
+        if squares:
+            _emit_terms(
+                f,
+                spec,
+                terms[:-1],
+                f.int(0),
+                place,
+                lambda x, y: _emit_squares(f, spec, x, y, body),
+            )
+        else:
+            _emit_terms(f, spec, terms, f.int(0), place, body)
 
 
-def _emit_turned(f: Function, spec: Panels, size: int, b: Val, to: Val, columns: int) -> None:
-    """Terms that are next to each other: squares, loaded by columns and stored by terms."""
-    lanes = spec.lanes
-    whole = size - size % lanes
-    if whole:
-        with f.loop(0, whole, lanes, [b, to]) as loop:
-            _emit_square(f, spec, *loop.carried, columns, lanes)
-            ahead = f.at(loop.carried[0], lanes, memory_type(spec.b_type))
-            loop.next = [ahead, f.at(loop.carried[1], lanes * spec.width, spec.type)]
-        b, to = loop.results
-    if size > whole:
-        _emit_square(f, spec, b, to, columns, size - whole)
+def _column(f: Function, spec: Panels, b: Val, column: Val, index: Val) -> Val:
+    """Where an element of B is; columns beyond the last are the last."""
+    last = f.int(spec.columns - 1)
+    column = f.select(f.compare("slt", column, last), column, last)
+    place = f.add(f.mul(column, f.int(spec.column_stride)), index)
+    return f.at(b, place, memory_type(spec.b_type))
 
 
-def _emit_square(f: Function, spec: Panels, b: Val, to: Val, columns: int, terms: int) -> None:
-    kind = spec.type.of(spec.lanes)
-    rows = []
-    for column in range(spec.lanes):
-        at = f.at(b, column * spec.column_stride, memory_type(spec.b_type))
-        inside = column < columns
-        rows.append(load_as(f, at, spec.b_type, kind, terms) if inside else f.const(0.0, kind))
-    for term, x in enumerate(transposed(f, rows)[:terms]):
+def _emit_squares(
+    f: Function, spec: Panels, index: Val, to: Val, body: Callable[[Val, Val], None]
+) -> None:
+    """Terms that are next to each other, four at a time.
+
+    The last four begin so early that they are whole, and some rows are written twice.
+    """
+    last = f.int(spec.terms[-1][0] - SQUARE)
+    with f.loop(0, spec.terms[-1][0], SQUARE) as loop:
+        start = f.select(f.compare("slt", loop.index, last), loop.index, last)
+        place = f.mul(start, f.int(spec.terms[-1][1]))
+        body(f.add(index, place), f.at(to, f.mul(start, f.int(spec.width)), spec.type))
+
+
+def _turn(f: Function, spec: Panels, columns: list[Val], to: Val, terms: int) -> None:
+    """A few columns: loaded each by itself, stored term by term."""
+    kind = spec.type.of(len(columns))
+    if terms == 1:
+        x = f.const(0, kind)
+        for lane, column in enumerate(columns):
+            one = _load(f, spec, column, spec.type)
+            x = f.emit(kind, f"insertelement {x}, {one}, i64 {lane}")
+        f.store(x, to)
+        return
+    if spec.pair is None:
+        rows = [load_as(f, column, spec.b_type, spec.type.of(terms)) for column in columns]
+    else:
+        rows = [load_pair(f, column, terms) for column in columns]
+    for term, x in enumerate(transposed(f, rows)):
         f.store(x, f.at(to, term * spec.width, spec.type))
 
 

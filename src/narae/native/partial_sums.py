@@ -5,7 +5,7 @@ from .emit import Function, Val
 from .kernel import Kernel, Machine, begin_kernel, finish_kernel, slot_pointer
 from .microkernel import element_type, load_as, memory_type, store_as, sum_type
 from .product import Product, RowDim
-from .product_form import count, merged
+from .product_form import count, merged, outer_dims
 
 BYTES = 262_144  # that a piece reads
 
@@ -47,7 +47,7 @@ def sum_kernel(product: Product, partials: int, machine: Machine) -> Kernel:
 
 def _rows(product: Product) -> tuple[tuple[RowDim, ...], int]:
     """Rows as (size, stride in the partial sums, stride in C), and columns, few and many."""
-    dims = [*product.batch, *product.rows]
+    dims = outer_dims(product)
     out, inner = [], product.columns
     for dim in reversed(dims):
         out.append(RowDim(dim.size, inner, dim.c))

@@ -12,7 +12,10 @@ KEY_STEPS = (0x9E3779B9, 0xBB67AE85)  # golden ratio; square root of 3, less 1
 LOW = 0xFFFFFFFF
 
 
-def philox_keys(f: Function, key: Val) -> list[tuple[Val, Val]]:
+Keys = list[tuple[Val, Val]]
+
+
+def philox_keys(f: Function, key: Val) -> Keys:
     """The two 32-bit words that every round mixes in, held in 64 bits."""
     words = [_low(f, key), f.binary("lshr", key, f.const(32, I64))]
     rounds = []
@@ -25,7 +28,7 @@ def philox_keys(f: Function, key: Val) -> list[tuple[Val, Val]]:
     return rounds
 
 
-def philox_block(f: Function, keys: list[tuple[Val, Val]], block: Val) -> list[Val]:
+def philox_block(f: Function, keys: Keys, block: Val) -> list[Val]:
     """The four words of a block, each in the low half of 64 bits.
 
     Args:
@@ -46,7 +49,7 @@ def philox_block(f: Function, keys: list[tuple[Val, Val]], block: Val) -> list[V
     return words
 
 
-def philox_words(f: Function, keys: list[tuple[Val, Val]], counter: Val) -> Val:
+def philox_words(f: Function, keys: Keys, counter: Val) -> Val:
     """The word of every counter: word i mod 4 of block i div 4.
 
     Args:
@@ -67,3 +70,29 @@ def _low(f: Function, x: Val) -> Val:
 
 def _high(f: Function, x: Val) -> Val:
     return f.binary("lshr", x, f.const(32, x.type))
+
+
+def philox_run(f: Function, keys: Keys, start: Val, lanes: int, count: int) -> list[Val]:
+    """The words of consecutive counters, as vectors: four words for the work of one.
+
+    Args:
+        start: i64, the first counter, a multiple of 4
+        lanes: words in a vector, a multiple of 4
+        count: how many vectors
+    """
+    blocks = lanes * count // 4
+    first = f.splat(f.binary("lshr", start, f.const(2, I64)), blocks)
+    numbers = f.add(first, f.vector(range(blocks), I64))
+    narrow = I32.of(blocks)
+    words = [f.convert("trunc", word, narrow) for word in philox_block(f, keys, numbers)]
+    return [_woven(f, words, k * lanes // 4, lanes) for k in range(count)]
+
+
+def _woven(f: Function, words: list[Val], block: int, lanes: int) -> Val:
+    """One vector: the four words of a block, those of the next, …"""
+    blocks = words[0].type.lanes
+    place = [block + lane // 4 + blocks * (lane % 2) for lane in range(lanes)]
+    low = f.shuffle(words[0], words[1], place)
+    high = f.shuffle(words[2], words[3], place)
+    halves = [lane if lane % 4 < 2 else lane + lanes for lane in range(lanes)]
+    return f.shuffle(low, high, halves)

@@ -15,6 +15,11 @@ from .product import BatchDim, Product, RowDim, TermDim
 Dim = TypeVar("Dim", RowDim, TermDim, BatchDim)
 
 
+def outer_dims(product: Product) -> list[RowDim | BatchDim]:
+    """The dimensions of C before its columns, outermost first."""
+    return [*product.batch, *product.rows]
+
+
 def count(dims: Sequence[RowDim] | Sequence[TermDim] | Sequence[BatchDim]) -> int:
     """How many indices nested dimensions have together."""
     return math.prod(dim.size for dim in dims)
@@ -93,3 +98,10 @@ def _cut(product: Product, piece: int | None) -> tuple[tuple[int, int] | None, i
     if inner == size:
         return None, None
     return (size // inner, inner), inner
+
+
+def footprint(dims: list[tuple[int, int]]) -> int:
+    """About how many different elements nested dimensions touch."""
+    total = math.prod(size for size, stride in dims if stride)
+    span = 1 + sum((size - 1) * abs(stride) for size, stride in dims)
+    return min(total, span)

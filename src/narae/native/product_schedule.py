@@ -7,17 +7,15 @@ import math
 from dataclasses import dataclass
 from enum import Enum
 
+from . import product_limits as limits
+from .dots import suits_dots
 from .kernel import Machine
 from .microkernel import element_type, sum_type
 from .product import Product
+from .product_blocks import Blocks, blocks_of, is_far
 from .product_form import Form, count
+from .product_pieces import Grid, grid_of, size_of
 from .register_tile import Tile, choose_tile
-
-PIECE_FLOPS = 1_600_000  # about 20 µs of one core
-PIECES = 32  # enough for any thread to find work until the end
-CACHE = 600_000  # bytes of a core's second-level cache that blocks may fill
-PANEL_CACHE = 400_000  # of these, for B
-LEAST_DEPTH = 128  # terms of a block
 
 
 class Pack(Enum):
@@ -26,6 +24,7 @@ class Pack(Enum):
     NOT = "not"
     BEFORE = "before"  # by a kernel of its own
     PIECE = "piece"  # by each piece, into its scratch memory
+    BLOCK = "block"  # by each piece, a block at a time
 
 
 @dataclass(frozen=True)
@@ -33,145 +32,113 @@ class Schedule:
     """Choices for a product in its simplest form.
 
     Attributes:
-        tile: the register tile.
+        tile: the register tile; its vectors are along the columns, or along the terms for `dots`.
+        dots: whether each sum is a vector over terms, which is added up at the end.
+        width: columns of a tile.
         unroll: terms that a round of the innermost loop takes.
         pack: where B is packed.
         outer, chunk: pieces are `chunk` indices of dimension `outer` (of batch + rows; those before
             it are cut into single indices).
         column_chunk: columns of a piece.
-        column_block: columns of B that are used by all rows before the next ones are.
-        term_dim, term_block: the sum is cut into blocks of `term_block` indices of this dimension
-            (those before it: single indices); all tiles take a block before the next. None: not.
         partials: how many partial sums, each over a part of the outermost term dimension.
+        blocks: how a piece is cut for the caches.
         columns_first: whether the loop over a block's columns is outside that over its rows.
     """
 
     tile: Tile
+    dots: bool
+    width: int
     unroll: int
     pack: Pack
     outer: int
     chunk: int
     column_chunk: int
-    column_block: int
-    term_dim: int | None
-    term_block: int
     partials: int
+    blocks: Blocks
     columns_first: bool
 
 
-def choose(form: Form, machine: Machine) -> Schedule:
-    """The schedule of a product that has columns and rows."""
+def choose(form: Form, machine: Machine, pairs: bool = False) -> Schedule:
+    """The schedule of a product that has columns and rows; with `pairs`, B must be packed."""
     product = form.product
-    lanes = machine.lanes(sum_type(product.dtype).bytes)
-    terms = count(product.terms)
-    partials = 1 if form.wished else _partials(product)
-    pack = _pack(form)
-    outer, chunk, parts = _cut(form, partials)
-    sizes = _row_sizes(product, outer, chunk)
-    limits = tuple(_most_rows(dim.a * product.dtype.itemsize) for dim in product.rows)
-    tile = choose_tile(sizes, product.columns, lanes, machine.registers, max(terms, 1), limits)
-    chunk = _whole_tiles(product, tile, outer, chunk)
-    width = tile.vectors * lanes
-    if pack == Pack.PIECE and not form.wished and not product.batch:
-        outer, chunk, parts = 0, _whole_tiles(product, tile, 0, _size(product, 0)), _wanted(product)
-    column_chunk = _column_chunk(product.columns, width, 1 if form.wished else parts)
-    if pack == Pack.PIECE and terms * column_chunk * sum_type(product.dtype).bytes > CACHE:
+    size = sum_type(product.dtype).bytes
+    lanes, terms = machine.lanes(size), count(product.terms)
+    dots = not pairs and suits_dots(product, lanes)
+    pack = Pack.NOT if dots else _pack(form, pairs)
+    grid = grid_of(form, pack == Pack.PIECE, lanes)
+    sizes = _row_sizes(product, grid)
+    columns = -(-product.columns // grid.column_parts)
+    tile = _dot_tile(sizes) if dots else _tile(product, sizes, columns, lanes, machine)
+    width = tile.vectors * (1 if dots else lanes)
+    columns = _column_chunk(product.columns, width, grid.column_parts)
+    if pack == Pack.PIECE and (grid.partials > 1 or terms * columns * size > limits.CACHE):
         pack = Pack.BEFORE
-    block, term_dim, term_block = _blocks(product, tile, width, column_chunk, partials)
-    depth = _block_depth(product, term_dim, term_block)
+    if pack == Pack.NOT and not dots and _is_reused(product, sizes, width):
+        pack = Pack.BEFORE
+    direct = pack == Pack.NOT and not dots
+    blocks = blocks_of(product, sizes, width, columns, grid.partials, direct)
     return Schedule(
         tile=tile,
-        unroll=_unroll(tile, product),
-        pack=pack,
-        outer=outer,
-        chunk=chunk,
-        column_chunk=column_chunk,
-        column_block=block,
-        term_dim=term_dim,
-        term_block=term_block,
-        partials=partials,
-        columns_first=depth * width * 4 <= 16_384,
+        dots=dots,
+        width=width,
+        unroll=1 if dots else _unroll(tile, product),
+        pack=Pack.BLOCK if blocks.pack else pack,
+        outer=grid.outer,
+        chunk=_whole_tiles(product, tile, grid),
+        column_chunk=columns,
+        partials=grid.partials,
+        blocks=blocks,
+        columns_first=blocks.depth >= 64 and blocks.depth * width * size <= limits.PANEL,
     )
 
 
-# --- packing --------------------------------------------------------------------------------------
-
-
-def _pack(form: Form) -> Pack:
+def _pack(form: Form, pairs: bool) -> Pack:
+    """Where B is packed because of its type or its columns, or because it rarely changes."""
     product = form.product
     rows, terms = count(product.rows), count(product.terms)
-    must = product.column_stride != 1 and product.columns > 1
-    if not must and not (rows >= 64 and _pays(product)):
-        return Pack.NOT
-    if product.batch and any(dim.b for dim in product.batch):
-        small = terms * product.columns * sum_type(product.dtype).bytes <= CACHE
+    size = sum_type(product.dtype).bytes
+    converts = element_type(product.dtype).bytes != size and rows >= 64
+    must = pairs or (product.column_stride != 1 and product.columns > 1)
+    if not (must or converts):
+        return Pack.BEFORE if product.b_constant and is_far(product, 0) else Pack.NOT
+    if any(dim.b for dim in product.batch):
+        small = terms * product.columns * size <= limits.CACHE
         return Pack.PIECE if small and not product.b_constant else Pack.BEFORE
-    if form.wished or product.b_constant or rows > 512:
-        return Pack.BEFORE
-    return Pack.PIECE
+    return Pack.BEFORE if form.wished or product.b_constant or rows > 512 else Pack.PIECE
 
 
-def _pays(product: Product) -> bool:
-    """Whether B is worth copying although its columns are next to each other."""
-    if element_type(product.dtype) != sum_type(product.dtype):
-        return True
-    apart = min((abs(dim.b) for dim in product.terms), default=0) * product.dtype.itemsize
-    return apart % 2048 == 0 and count(product.terms) >= 256
+def _is_reused(product: Product, sizes: tuple[int, ...], width: int) -> bool:
+    """Whether many pieces read rows of B that are far from each other."""
+    pieces = count(product.rows) // math.prod(sizes)
+    reads = count(product.rows) >= 128 and pieces > 4
+    return reads and is_far(product, width) and count(product.terms) >= limits.LEAST_DEPTH
 
 
-# --- pieces ---------------------------------------------------------------------------------------
+# --- tiles ----------------------------------------------------------------------------------------
 
 
-def _flops(product: Product) -> int:
-    return (
-        2
-        * count(product.batch)
-        * count(product.rows)
-        * max(1, count(product.terms))
-        * product.columns
-    )
+def _tile(
+    product: Product, sizes: tuple[int, ...], columns: int, lanes: int, machine: Machine
+) -> Tile:
+    most = tuple(_most_rows(dim.a * product.dtype.itemsize) for dim in product.rows)
+    terms = max(1, count(product.terms))
+    return choose_tile(sizes, columns, lanes, machine.registers, terms, most)
 
 
-def _wanted(product: Product) -> int:
-    """How many pieces there should be."""
-    return max(1, min(PIECES, _flops(product) // PIECE_FLOPS))
+def _dot_tile(sizes: tuple[int, ...]) -> Tile:
+    """Up to four rows by four columns, or more columns for a single row."""
+    rows = [1] * len(sizes)
+    if sizes:
+        rows[-1] = min(sizes[-1], 4)
+    return Tile(tuple(rows), 4 if math.prod(rows) > 1 else 8)
 
 
-def _size(product: Product, dim: int) -> int:
-    dims = [*product.batch, *product.rows]
-    return dims[dim].size if dims else 1
-
-
-def _cut(form: Form, partials: int) -> tuple[int, int, int]:
-    """Dimension, indices of it in a piece, and into how many parts to cut the columns besides."""
-    product = form.product
-    if form.wished:
-        return 0, 1, 1
-    wanted = -(-_wanted(product) // partials)
-    before = 1
-    dims = [dim.size for dim in (*product.batch, *product.rows)]
-    for number, size in enumerate(dims):
-        if before * size >= wanted:
-            chunk = -(-size * before // wanted)
-            return number, _divisor_near(size, chunk), 1
-        before *= size
-    if not dims:
-        return 0, 1, wanted
-    return len(dims) - 1, 1, -(-wanted // before)
-
-
-def _divisor_near(size: int, wish: int) -> int:
-    """A divisor of size from wish / 2 to 2 * wish if there is one, else the wish."""
-    near = [d for d in range(-(-wish // 2), min(size, 2 * wish) + 1) if size % d == 0]
-    return min(near, key=lambda d: abs(d - wish), default=wish)
-
-
-def _row_sizes(product: Product, outer: int, chunk: int) -> tuple[int, ...]:
+def _row_sizes(product: Product, grid: Grid) -> tuple[int, ...]:
     """The sizes of the row dimensions in a piece."""
     sizes = []
     for number, dim in enumerate(product.rows, len(product.batch)):
-        inside = 1 if number < outer else dim.size
-        sizes.append(min(chunk, dim.size) if number == outer else inside)
+        inside = 1 if number < grid.outer else dim.size
+        sizes.append(min(grid.chunk, dim.size) if number == grid.outer else inside)
     return tuple(sizes)
 
 
@@ -180,9 +147,9 @@ def _most_rows(stride: int) -> int:
     return 8 if stride and stride % 4096 == 0 else 99
 
 
-def _whole_tiles(product: Product, tile: Tile, outer: int, chunk: int) -> int:
+def _whole_tiles(product: Product, tile: Tile, grid: Grid) -> int:
     """The chunk, made of whole tiles if pieces cannot all be equal."""
-    size, row = _size(product, outer), outer - len(product.batch)
+    size, row, chunk = size_of(product, grid.outer), grid.outer - len(product.batch), grid.chunk
     step = tile.rows[row] if 0 <= row < len(tile.rows) else 1
     if chunk >= size:
         return size
@@ -192,100 +159,6 @@ def _whole_tiles(product: Product, tile: Tile, outer: int, chunk: int) -> int:
 def _column_chunk(columns: int, width: int, parts: int) -> int:
     panels = -(-columns // width)
     return min(columns, -(-panels // min(parts, panels)) * width)
-
-
-# --- blocks ---------------------------------------------------------------------------------------
-
-
-def _blocks(
-    product: Product, tile: Tile, width: int, columns: int, partials: int
-) -> tuple[int, int | None, int]:
-    """Columns of a block; term dimension and indices of it in a block."""
-    size = sum_type(product.dtype).bytes
-    terms = count(product.terms)
-    if terms * width * size > PANEL_CACHE or _turned(product):
-        dim, block = _term_block(product, min(columns, max(width, 256)))
-        if product.out_dtype != _sum_dtype(product) and partials == 1:
-            dim, block = None, terms
-        depth = _block_depth(product, dim, block)
-        return _column_block(depth, width, columns, size), dim, block
-    return _column_block(terms, width, columns, size), None, terms
-
-
-def _sum_dtype(product: Product) -> object:
-    return product.dtype if product.dtype.itemsize >= 4 else "float32"
-
-
-def _column_block(depth: int, width: int, columns: int, size: int) -> int:
-    panels = max(1, PANEL_CACHE // max(1, depth * width * size))
-    return min(columns, panels * width)
-
-
-def _turned(product: Product) -> bool:
-    """Whether rows, not terms, are next to each other in A."""
-    rows = min((abs(dim.a) for dim in product.rows), default=0)
-    return bool(product.terms) and rows == 1 and abs(product.terms[-1].a) > 1
-
-
-def _term_block(product: Product, columns: int) -> tuple[int | None, int]:
-    """The largest block of terms whose part of A and B fits the cache."""
-    size = sum_type(product.dtype).bytes
-    rows = [(dim.size, dim.a) for dim in product.rows]
-    for number, dim in enumerate(product.terms):
-        inner = [(each.size, each.a) for each in product.terms[number + 1 :]]
-        depth = math.prod(n for n, _ in inner)
-
-        def bytes_of(
-            n: int,
-            inner: list[tuple[int, int]] = inner,
-            stride: int = dim.a,
-            depth: int = depth,
-        ) -> int:
-            return size * (_footprint([*rows, (n, stride), *inner]) + n * depth * columns)
-
-        if bytes_of(1) > CACHE and depth > LEAST_DEPTH:
-            continue
-        least = max(1, LEAST_DEPTH // max(depth, 1))
-        fitting = [n for n in range(1, dim.size + 1) if n <= least or bytes_of(n) <= CACHE]
-        block = fitting[-1]
-        if block >= dim.size and number == 0:
-            return None, count(product.terms)
-        return number, _divisor_near_below(dim.size, block)
-    return None, count(product.terms)
-
-
-def _divisor_near_below(size: int, wish: int) -> int:
-    near = [d for d in range(max(1, wish // 2), wish + 1) if size % d == 0]
-    return max(near, default=wish)
-
-
-def _footprint(dims: list[tuple[int, int]]) -> int:
-    """About how many different elements nested dimensions touch."""
-    total = math.prod(size for size, stride in dims if stride)
-    span = 1 + sum((size - 1) * abs(stride) for size, stride in dims)
-    return min(total, span)
-
-
-def _block_depth(product: Product, term_dim: int | None, term_block: int) -> int:
-    if term_dim is None:
-        return count(product.terms)
-    return term_block * count(product.terms[term_dim + 1 :])
-
-
-def _partials(product: Product) -> int:
-    """How many partial sums: several if the sums are long and C is small."""
-    if not product.terms:
-        return 1
-    rows, terms = count(product.rows) * count(product.batch), count(product.terms)
-    read = _footprint([(d.size, d.a) for d in (*product.batch, *product.rows, *product.terms)])
-    read += terms * product.columns
-    written = rows * product.columns
-    most = min(16, _wanted(product), read // max(1, 2 * written), product.terms[0].size)
-    if most < 4:
-        return 1
-    size = product.terms[0].size
-    parts = max((d for d in range(4, most + 1) if size % d == 0), default=most)
-    return -(-size // -(-size // parts))  # as many parts as there are, all but the last equal
 
 
 def _unroll(tile: Tile, product: Product) -> int:

@@ -76,7 +76,11 @@ def _cost(sizes: Shape, vectors: int, tile: Tile, terms: int) -> float:
 
 
 def _cycles(rows: int, vectors: int, terms: int) -> float:
-    """A tile's cycles: multiply-adds, or loads (two scalars or one vector a cycle), or latency."""
+    """A tile's cycles: multiply-adds, or loads (two scalars or one vector a cycle), or latency.
+
+    Vectors of B come from further away than the few lines of A; a row of C is one more place to
+    write to.
+    """
     sums = rows * vectors
-    each = max(sums, (rows + 2 * vectors) / 2, 6.0)
-    return terms * (each + 0.3) + 2 * sums + 20
+    each = max(sums, (rows + 2 * vectors) / 2, 6.0) + 0.3 + 0.25 * vectors + 0.05 * rows
+    return terms * each + 2 * sums + 8 * rows + 20

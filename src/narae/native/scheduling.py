@@ -9,7 +9,11 @@ the nearest cache.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from .buffers import Buffer, Step, Task
+from .buffers import Access, Buffer, Step, Task
+from .nest_tasks import PIECE_TIME
+
+# How many tasks to look at to choose the pieces of a chain.
+AHEAD = 40
 
 
 @dataclass(eq=False)
@@ -41,9 +45,9 @@ class Scheduled:
 def schedule(tasks: Sequence[Task]) -> Scheduled:
     """Put tasks into phases, in their order; those that write to states come last."""
     scheduler = _Scheduler()
-    for task in tasks:
-        if not task.late:
-            scheduler.add(task)
+    early = [task for task in tasks if not task.late]
+    for place, task in enumerate(early):
+        scheduler.add(task, early[place + 1 : place + 1 + AHEAD])
     late = len(scheduler.phases)
     scheduler.open_phase()
     for task in tasks:
@@ -52,10 +56,35 @@ def schedule(tasks: Sequence[Task]) -> Scheduled:
     return Scheduled(scheduler.phases, late)
 
 
+def pieces_of_chain(task: Task, ahead: Sequence[Task]) -> int:
+    """Into how many pieces to cut a chain that begins with a task; 0 lets the task choose.
+
+    As many as the longest of the tasks that may follow wants, and no more than any of them bears.
+    """
+    if task.outer < 2 or task.most_pieces < 2 or not any(a.parted for a in task.accesses):
+        return 0
+    made, together = set(task.writes), [task]
+    for other in ahead:
+        if not made.intersection(other.reads):
+            continue
+        if other.outer % task.outer and task.outer % other.outer:
+            continue
+        if other.host is not None or other.most_pieces < 2 or other.outer < 2:
+            continue
+        made.update(other.writes)
+        together.append(other)
+    longest = max(each.nanoseconds for each in together)
+    # What takes little time may be cut finer than is good for it.
+    most = min(min(x.most_pieces, x.outer) for x in together if x.nanoseconds * 4 >= longest)
+    count = max(1, min(most, int(longest / PIECE_TIME)))
+    return max(n for n in range(1, count + 1) if task.outer % n == 0)
+
+
 class _Scheduler:
     def __init__(self) -> None:
         self.phases: list[Phase] = []
         self._written: dict[Buffer, Phase] = {}
+        self._read: dict[Buffer, Phase] = {}  # states: what they were must be read before
         self._chain_of: dict[Buffer, set[ChainOf]] = {}
 
     def open_phase(self, host: Task | None = None) -> Phase:
@@ -69,10 +98,14 @@ class _Scheduler:
         """The phase that tasks are added to."""
         return self.phases[-1] if self.phases else self.open_phase()
 
-    def add(self, task: Task) -> None:
-        """Find a place for a task."""
+    def add(self, task: Task, ahead: Sequence[Task] = ()) -> None:
+        """Find a place for a task; `ahead` are those that may go on with its chain."""
         if task.host is not None:
-            self._note(self.open_phase(task), task.writes, None)
+            self._note(self.open_phase(task), task.accesses, None)
+            return
+        if task.prepares:
+            for step in task.make(0):
+                self._prepare(step, self._ready(step))
             return
         chain = self._chain_for(task)
         if chain is not None:
@@ -80,7 +113,7 @@ class _Scheduler:
             if self._join(chain, steps):
                 return
         else:
-            steps = task.make(0)
+            steps = task.make(pieces_of_chain(task, ahead))
         self._place(steps, task)
 
     # --- chains -------------------------------------------------------------------------------
@@ -88,15 +121,14 @@ class _Scheduler:
     def _chain_for(self, task: Task) -> ChainOf | None:
         """The chain of the last phase that a task could go on with, piece by piece."""
         last = self.last
-        fresh = [b for b in task.reads if self._written.get(b) is last]
+        fresh = [b for b in task.reads if self._phase_of(b) is last]
         if not fresh or last.host is not None:
             return None
-        chains: set[ChainOf] = set().union(*(self._chain_of.get(b, set()) for b in fresh))
+        chains: set[ChainOf] = set().union(*map(self._writers, fresh))
         # Other tasks may have written parts of the same buffers.
         for buffer in task.writes:
-            if self._written.get(buffer) is last:
-                chains |= self._chain_of.get(buffer, set())
-        if len(chains) != 1:
+            chains |= self._writers(buffer)
+        if len(chains) != 1 or any(self._read.get(b) is last for b in task.writes):
             return None
         (chain,) = chains
         if not chain.even or chain.pieces < 2 or task.outer % chain.pieces:
@@ -111,12 +143,20 @@ class _Scheduler:
             return False
         if any(not access.parted for access in task.accesses if access.buffer in fresh):
             return False
-        return all(
-            access.parted
-            for step in chain.steps
-            for access in step.accesses
-            if access.writes and access.buffer in fresh
-        )
+        return self._wrote_parted(chain, fresh)
+
+    def _wrote_parted(self, chain: ChainOf, fresh: Sequence[Buffer]) -> bool:
+        """Whether piece p of a chain wrote the p-th part of each buffer, and no parts of it."""
+        wholes = {b.whole for b in fresh} - {None}
+        for step in chain.steps:
+            for access in step.accesses:
+                if not access.writes:
+                    continue
+                if access.buffer in fresh and not access.parted:
+                    return False
+                if access.buffer in wholes or access.buffer.whole in fresh:
+                    return False
+        return True
 
     def _join(self, chain: ChainOf, steps: Sequence[Step]) -> bool:
         """Append the last step to a chain; steps before it prepare, in earlier phases."""
@@ -129,7 +169,7 @@ class _Scheduler:
         for step, number in zip(before, ready, strict=True):
             self._prepare(step, number)
         chain.steps.append(main)
-        self._note(self.last, [a.buffer for a in main.accesses if a.writes], chain)
+        self._note(self.last, main.accesses, chain)
         return True
 
     # --- places -------------------------------------------------------------------------------
@@ -137,8 +177,22 @@ class _Scheduler:
     def _ready(self, step: Step, extra: Sequence[Buffer] = ()) -> int:
         """The last phase that a step has to wait for; -1 if there is none."""
         reads = [a.buffer for a in step.accesses if not a.writes]
-        phases = [self._written[b].number for b in (*reads, *extra) if b in self._written]
-        return max(phases, default=-1)
+        phases = [self._phase_of(b) for b in (*reads, *extra)]
+        phases += [self._read.get(a.buffer) for a in step.accesses if a.writes]
+        return max((phase.number for phase in phases if phase is not None), default=-1)
+
+    def _phase_of(self, buffer: Buffer) -> Phase | None:
+        """The last phase that writes to a buffer: to the whole, and for a whole to its parts."""
+        others = [buffer.whole] if buffer.whole is not None else buffer.parts.values()
+        phases = [self._written[b] for b in (buffer, *others) if b in self._written]
+        return max(phases, key=lambda phase: phase.number, default=None)
+
+    def _writers(self, buffer: Buffer) -> set[ChainOf]:
+        """The chains of the last phase that write to a buffer or to parts of it."""
+        others = [buffer.whole] if buffer.whole is not None else buffer.parts.values()
+        last = self.last
+        written = [b for b in (buffer, *others) if self._written.get(b) is last]
+        return set().union(*(self._chain_of[b] for b in written))
 
     def _prepare(self, step: Step, ready: int) -> None:
         """Put a step into the phase before the last one, or into a new one between."""
@@ -156,7 +210,7 @@ class _Scheduler:
         """A chain of its own for a step."""
         chain = ChainOf([step], step.pieces, step.even)
         phase.chains.append(chain)
-        self._note(phase, [a.buffer for a in step.accesses if a.writes], chain)
+        self._note(phase, step.accesses, chain)
 
     def _place(self, steps: Sequence[Step], task: Task) -> None:
         """Every step into the last phase if it need not wait for it, else into a new one."""
@@ -166,8 +220,11 @@ class _Scheduler:
                 self.open_phase()
             self._start(self.last, step)
 
-    def _note(self, phase: Phase, writes: Sequence[Buffer], chain: ChainOf | None) -> None:
-        for buffer in writes:
+    def _note(self, phase: Phase, accesses: Sequence[Access], chain: ChainOf | None) -> None:
+        for buffer in (a.buffer.whole or a.buffer for a in accesses if not a.writes):
+            if buffer.kind == "input":
+                self._read[buffer] = phase
+        for buffer in (access.buffer for access in accesses if access.writes):
             if self._written.get(buffer) is not phase:
                 self._chain_of[buffer] = set()
             self._written[buffer] = phase
@@ -180,7 +237,8 @@ def lifetimes(scheduled: Scheduled) -> dict[Buffer, tuple[int, int]]:
     found: dict[Buffer, tuple[int, int]] = {}
 
     def use(buffer: Buffer, number: int) -> None:
-        if buffer.kind == "arena":
+        buffer = buffer.whole or buffer
+        if buffer.kind == "arena" and buffer.size:
             first, last = found.get(buffer, (number, number))
             found[buffer] = min(first, number), max(last, number)
 

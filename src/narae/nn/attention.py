@@ -13,6 +13,7 @@ from narae import primitives as p
 from narae.base.errors import DTypeError, GraphError, ShapeError, explain
 from narae.base.shapes import broadcast_shapes
 from narae.tensors import Tensor
+from narae.tensors.autocast import low_precision
 from narae.tensors.eager import apply, converted
 
 from .dropout import _check, _kept
@@ -20,6 +21,7 @@ from .dropout import _check, _kept
 _NAME = "scaled_dot_product_attention"
 
 
+@low_precision
 def scaled_dot_product_attention(
     query: Tensor,
     key: Tensor,

@@ -10,6 +10,7 @@ from narae import primitives as p
 from narae.base.errors import ConfigError, DTypeError, ShapeError, explain
 from narae.base.shapes import Shape
 from narae.tensors import Tensor
+from narae.tensors.autocast import low_precision
 from narae.tensors.eager import apply
 
 from .sizes import batched, repeated
@@ -123,6 +124,7 @@ def _check_weight(what: str, w: Any, dims: int) -> None:
         )
 
 
+@low_precision
 def convolve(
     what: str,
     dims: int,
@@ -202,6 +204,7 @@ def _check_output_padding(extra: Shape, stride: Shape, dilation: Shape) -> None:
             )
 
 
+@low_precision
 def convolve_transposed(
     what: str,
     dims: int,

@@ -7,6 +7,7 @@ import numpy as np
 from narae import primitives as p
 from narae.base.errors import BoundsError, ConfigError, DTypeError, ShapeError, explain
 from narae.tensors import Tensor, where
+from narae.tensors.autocast import in_float32
 from narae.tensors.creation import constant
 from narae.tensors.eager import apply
 from narae.tensors.modes import modes
@@ -126,6 +127,7 @@ def _losses(
     return where(impossible, 0.0, loss) if safe else loss
 
 
+@in_float32
 def ctc_loss(
     log_probs: Tensor,
     targets: Tensor,

@@ -9,6 +9,7 @@ from narae import primitives as p
 from narae.base.errors import ConfigError, ShapeError, explain
 from narae.base.shapes import Shape
 from narae.tensors import Tensor, rand, where
+from narae.tensors.autocast import in_float32
 from narae.tensors.creation import constant
 from narae.tensors.eager import apply
 
@@ -160,7 +161,7 @@ def _function(name: str, dims: int, always_indices: bool) -> Callable[..., Any]:
         return_indices: also the flat position of each largest element in its plane
         _random_samples: (batch, channels, {dims}) numbers from 0 to 1 that place the windows
     """
-    return pool
+    return in_float32(pool)
 
 
 fractional_max_pool2d = _function("fractional_max_pool2d", 2, always_indices=False)

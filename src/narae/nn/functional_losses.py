@@ -13,6 +13,7 @@ from narae.base.notices import warn_user
 from narae.base.shapes import broadcast_shapes
 from narae.primitives.elementwise import add, detach, div, mul
 from narae.tensors import Tensor
+from narae.tensors.autocast import in_float32
 from narae.tensors.eager import apply, converted
 
 from .class_checks import (
@@ -54,6 +55,7 @@ Flag = bool | None
 # --- differences ----------------------------------------------------------------------------
 
 
+@in_float32
 def mse_loss(
     input: Tensor,
     target: Tensor,
@@ -81,6 +83,7 @@ def mse_loss(
     return _difference(p.mse_loss, input, target, (size_average, reduce, reduction), weight)
 
 
+@in_float32
 def l1_loss(
     input: Tensor,
     target: Tensor,
@@ -93,6 +96,7 @@ def l1_loss(
     return _difference(p.l1_loss, input, target, (size_average, reduce, reduction), weight)
 
 
+@in_float32
 def smooth_l1_loss(
     input: Tensor,
     target: Tensor,
@@ -115,6 +119,7 @@ def smooth_l1_loss(
     return _difference(p.smooth_l1_loss, input, target, legacy, beta=float(beta))
 
 
+@in_float32
 def huber_loss(
     input: Tensor,
     target: Tensor,
@@ -195,6 +200,7 @@ def _reduced(x: Tensor, reduction: str) -> Tensor:
 # --- classes --------------------------------------------------------------------------------
 
 
+@in_float32
 def cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -256,6 +262,7 @@ def _one_dtype(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     return input, target
 
 
+@in_float32
 def nll_loss(
     input: Tensor,
     target: Tensor,
@@ -286,6 +293,7 @@ def nll_loss(
 # --- binary ---------------------------------------------------------------------------------
 
 
+@in_float32
 def binary_cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -324,6 +332,7 @@ def binary_cross_entropy(
     return apply(p.binary_cross_entropy, input, target, weight, reduction=reduction)
 
 
+@in_float32
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,
@@ -359,6 +368,7 @@ def binary_cross_entropy_with_logits(
     return apply(p.binary_cross_entropy_with_logits, input, target, *weights, reduction=reduction)
 
 
+@in_float32
 def soft_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -377,6 +387,7 @@ def soft_margin_loss(
 # --- distributions --------------------------------------------------------------------------
 
 
+@in_float32
 def kl_div(
     input: Tensor,
     target: Tensor,
@@ -408,6 +419,7 @@ def kl_div(
     return loss
 
 
+@in_float32
 def poisson_nll_loss(
     input: Tensor,
     target: Tensor,

@@ -32,7 +32,7 @@ def add(table: dict[int, Any], hook: Hook, prepend: bool = False, **options: boo
     Returns:
         a handle whose `remove()` takes it away again.
     """
-    handle = RemovableHandle(table)
+    handle = RemovableHandle(table, noticed=True)
     others = dict(table)
     if prepend:
         table.clear()

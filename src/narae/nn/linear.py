@@ -6,7 +6,9 @@ from typing import Any
 from narae import primitives as p
 from narae.base.errors import DTypeError, ShapeError, explain
 from narae.tensors import Parameter, Tensor, empty
+from narae.tensors.autocast import products
 from narae.tensors.eager import apply
+from narae.tensors.modes import modes
 
 from . import init
 from .module import Module
@@ -26,6 +28,8 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     Raises:
         RuntimeError: when the last size of the input is not in_features.
     """
+    if modes.autocast is not None:
+        input, weight, bias = products(input, weight, bias)
     x, w = input._value, weight._value
     if w.ndim == 1 or x.ndim == 0 or x.shape[-1] != w.shape[-1] or x.dtype != w.dtype:
         return _unusual_linear(input, weight, bias)

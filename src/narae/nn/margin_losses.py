@@ -6,6 +6,7 @@ from narae import primitives as p
 from narae.base.errors import NotSupportedError, ShapeError, explain
 from narae.primitives.elementwise import minimum
 from narae.tensors import Tensor
+from narae.tensors.autocast import in_float32
 from narae.tensors.eager import apply, converted
 
 from .class_checks import check_labels, class_count
@@ -22,6 +23,7 @@ from .loss_checks import (
 Flag = bool | None
 
 
+@in_float32
 def hinge_embedding_loss(
     input: Tensor,
     target: Tensor,
@@ -36,6 +38,7 @@ def hinge_embedding_loss(
     return apply(p.hinge_embedding_loss, x, y, margin=float(margin), reduction=reduction)
 
 
+@in_float32
 def margin_ranking_loss(
     input1: Tensor,
     input2: Tensor,
@@ -63,6 +66,7 @@ def margin_ranking_loss(
     return apply(p.margin_ranking_loss, x, z, y, margin=float(margin), reduction=reduction)
 
 
+@in_float32
 def cosine_embedding_loss(
     input1: Tensor,
     input2: Tensor,
@@ -100,6 +104,7 @@ def _check_cosine(input1: Tensor, input2: Tensor, target: Tensor) -> None:
     )
 
 
+@in_float32
 def triplet_margin_loss(
     anchor: Tensor,
     positive: Tensor,
@@ -191,6 +196,7 @@ def multilabel_soft_margin_loss(
     return apply(p.multilabel_soft_margin_loss, x, y, w, reduction=reduction)
 
 
+@in_float32
 def multi_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -236,6 +242,7 @@ def _rows_of_scores(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
 _multi_margin, _unsqueeze = p.multi_margin_loss, p.unsqueeze
 
 
+@in_float32
 def multilabel_margin_loss(
     input: Tensor,
     target: Tensor,

@@ -190,8 +190,12 @@ class Module:
                 registry[name] = None
                 epoch.bump()
                 return
-        if _differs(own.get(name, own), value):
-            epoch.bump()
+        before = own.get(name, own)
+        if _differs(before, value):
+            if name == "training" and type(before) is type(value) is bool:
+                epoch.flip(self)  # as before, once it is switched back
+            else:
+                epoch.bump()
         object.__setattr__(self, name, value)
 
     def _forget(self, name: str, keep: str) -> None:

@@ -1,19 +1,43 @@
 """Normalization functions."""
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
 
 import numpy as np
 
 from narae import primitives as p
+from narae.base.dtypes import FLOAT32, is_half
 from narae.base.errors import ConfigError, ShapeError, explain
 from narae.tensors import Tensor, broadcast_tensors, no_grad
-from narae.tensors.eager import apply
+from narae.tensors.eager import apply, converted
 from narae.tensors.operands import deliver
 from narae.tensors.views import check_writable, write
 
 from .pool import averaged
+
+Options = ParamSpec("Options")
+
+
+def _with_float32_parameters(
+    function: Callable[Concatenate[Tensor, Options], Tensor],
+) -> Callable[Concatenate[Tensor, Options], Tensor]:
+    """Let halves be normalized with float32 parameters: in float32, and the result is rounded."""
+
+    @wraps(function)
+    def run(input: Tensor, *args: Options.args, **kwargs: Options.kwargs) -> Tensor:
+        dtype = input._value.dtype
+        if is_half(dtype) and any(map(_is_float32, (*args, *kwargs.values()))):
+            out = function(converted(input, FLOAT32), *args, **kwargs)
+            return converted(out, dtype)
+        return function(input, *args, **kwargs)
+
+    return run  # type: ignore[return-value]
+
+
+def _is_float32(item: Any) -> bool:
+    return isinstance(item, Tensor) and item._value.dtype == FLOAT32
 
 
 def _check_sizes(what: str, channels: int, **vectors: Any) -> None:
@@ -59,6 +83,7 @@ def move_average(running: Any, new: Any, momentum: Any, scale: float) -> None:
         write(running, updated, "batch_norm")
 
 
+@_with_float32_parameters
 def batch_norm(
     input: Tensor,
     running_mean: Tensor | None,
@@ -106,6 +131,7 @@ def batch_norm(
     return out
 
 
+@_with_float32_parameters
 def instance_norm(
     input: Tensor,
     running_mean: Tensor | None = None,
@@ -164,6 +190,7 @@ def _check_normalized(what: str, x: Any, wanted: tuple[int, ...], **vectors: Any
             )
 
 
+@_with_float32_parameters
 def layer_norm(
     input: Tensor,
     normalized_shape: Sequence[int],
@@ -186,6 +213,7 @@ def layer_norm(
     return apply(p.layer_norm, input, weight, bias, rank=len(wanted), eps=eps)[0]
 
 
+@_with_float32_parameters
 def rms_norm(
     input: Tensor,
     normalized_shape: Sequence[int],
@@ -212,6 +240,7 @@ def _smallest_step(x: Tensor) -> float:
     return float(found.eps)
 
 
+@_with_float32_parameters
 def group_norm(
     input: Tensor,
     num_groups: int,

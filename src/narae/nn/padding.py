@@ -8,6 +8,7 @@ import numpy as np
 from narae import primitives as p
 from narae.base.errors import ConfigError, ShapeError, explain
 from narae.tensors import Tensor
+from narae.tensors.autocast import in_float32
 from narae.tensors.creation import constant
 from narae.tensors.eager import apply
 
@@ -45,7 +46,9 @@ def pad(
         raise ConfigError(f"pad mode {mode!r} is not constant, reflect, replicate or circular")
     if value:
         raise ConfigError(f'Padding mode "{mode}" doesn\'t take in value argument')
-    return _copied(input, pairs, mode)
+    if mode == "circular" or (mode == "reflect" and len(pairs) == 3):
+        return _copied(input, pairs, mode)
+    return _copied_in_float32(input, pairs, mode)
 
 
 def _constant(x: Any, pairs: list[tuple[int, int]], value: float) -> Any:
@@ -80,6 +83,9 @@ def _copied(x: Any, pairs: list[tuple[int, int]], mode: str) -> Any:
             source = _sources(x.shape[dim], low, high, mode)
             x = apply(p.take, x, constant(source), dim=dim)
     return x
+
+
+_copied_in_float32 = in_float32(_copied)
 
 
 def _sources(size: int, low: int, high: int, mode: str) -> Any:

@@ -10,6 +10,7 @@ from narae import primitives as p
 from narae.base.errors import ConfigError, ShapeError, explain
 from narae.base.shapes import Shape
 from narae.tensors import Tensor
+from narae.tensors.autocast import as_given, in_float32
 from narae.tensors.creation import constant
 from narae.tensors.eager import apply
 
@@ -140,7 +141,7 @@ def _max_pool(name: str, dims: int) -> Callable[..., Any]:
 
 max_pool1d = _max_pool("max_pool1d", 1)
 max_pool2d = _max_pool("max_pool2d", 2)
-max_pool3d = _max_pool("max_pool3d", 3)
+max_pool3d = in_float32(_max_pool("max_pool3d", 3))
 
 
 # --- average --------------------------------------------------------------------------------
@@ -222,6 +223,7 @@ def avg_pool2d(
     )
 
 
+@in_float32
 def avg_pool3d(
     input: Tensor,
     kernel_size: Any,
@@ -341,16 +343,19 @@ def _averaged_along(x: Any, dim: int, size: int, count: int) -> Any:
     return (x.transpose(dim, -1) @ constant(averages)).transpose(dim, -1)
 
 
+@as_given
 def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
     """Averages over as many windows as the output has elements, (batch, channels, length)."""
     return _adaptive_average("adaptive_avg_pool1d", input, output_size, 1)
 
 
+@as_given
 def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     """Averages over as many windows as the output has pixels, (batch, channels, height, width)."""
     return _adaptive_average("adaptive_avg_pool2d", input, output_size, 2)
 
 
+@in_float32
 def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
     """Averages over as many windows as the output has voxels."""
     return _adaptive_average("adaptive_avg_pool3d", input, output_size, 3)
@@ -395,6 +400,7 @@ def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = 
     return _adaptive_max("adaptive_max_pool2d", input, output_size, 2, return_indices)
 
 
+@in_float32
 def adaptive_max_pool3d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
     """The largest of as many windows as the output has voxels."""
     return _adaptive_max("adaptive_max_pool3d", input, output_size, 3, return_indices)

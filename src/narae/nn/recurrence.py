@@ -121,12 +121,17 @@ def _body(
 
 def _cell(mode: str, consts: Any, state: Any, gates: Any, projected: bool) -> tuple[Any, ...]:
     h = state[0]
-    product = p.matmul(h, consts[0])  # (batch, gates * hidden)
+    product = p.matmul(_like(h, consts[0]), consts[0])  # (batch, gates * hidden)
     if mode == "LSTM":
         h, c, _ = p.lstm_cell(add(gates, product), state[1])
         return (p.matmul(h, consts[1]) if projected else h), c
     if mode == "GRU":
         part = product if len(consts) == 1 else add(product, consts[1])
-        return (p.gru_cell(gates, part, h)[0],)
+        return (p.gru_cell(_like(gates, h), _like(part, h), h)[0],)
     total = add(gates, product)
     return (tanh(total) if mode == "RNN_TANH" else p.relu(total),)
+
+
+def _like(x: Any, other: Any) -> Any:
+    """x in the dtype of another value; they differ under `autocast` only."""
+    return x if x.dtype == other.dtype else p.cast(x, dtype=other.dtype)

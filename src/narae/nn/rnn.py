@@ -8,8 +8,10 @@ from narae import primitives as p
 from narae.base.errors import ShapeError, explain
 from narae.base.notices import warn_user
 from narae.tensors import Parameter, Tensor, empty, zeros
+from narae.tensors.autocast import products
 from narae.tensors.creation import constant
 from narae.tensors.eager import apply
+from narae.tensors.modes import modes
 
 from . import init
 from .dropout import dropout
@@ -213,7 +215,10 @@ class RNNBase(Module):
     def _run_direction(
         self, x: Tensor, start: State, place: int, reverse: bool, packing: Packing | None
     ) -> tuple[Tensor, State]:
-        w = self._weights(place)
+        x, *weights = products(x, *self._weights(place))
+        w = Weights(*weights)
+        if self.mode != "GRU":  # its state keeps its precision, as in PyTorch
+            start = products(*start)
         gates = project(self.mode, x, w)
         if packing is None:
             return run_layer(self.mode, gates, start, w, reverse)
@@ -289,7 +294,7 @@ class RNNBase(Module):
 
     def _check_input(self, input: Tensor, rank: int) -> None:
         dtype = getattr(self, self._all_weights[0][0]).dtype
-        if input.dtype != dtype:
+        if input.dtype != dtype and modes.autocast is None:
             raise ValueError(
                 f"RNN input dtype ({input.dtype}) does not match weight dtype ({dtype}). "
                 f"Convert input: input.to({dtype}), or convert model: model.to({input.dtype})"

@@ -7,6 +7,7 @@ from narae import primitives as p
 from narae.base.errors import ShapeError, explain
 from narae.primitives.elementwise import add, tanh
 from narae.tensors import Parameter, Tensor, empty, zeros
+from narae.tensors.autocast import like, products
 from narae.tensors.eager import apply
 
 from . import init
@@ -55,7 +56,9 @@ class RNNCellBase(Module):
         return text if nonlinearity == "tanh" else text + f", nonlinearity={nonlinearity}"
 
     def _linear(self, x: Tensor, name: str) -> Tensor:
-        weight, bias = getattr(self, f"weight_{name}"), getattr(self, f"bias_{name}")
+        x, weight, bias = products(
+            x, getattr(self, f"weight_{name}"), getattr(self, f"bias_{name}")
+        )
         if bias is None:
             return apply(p.linear_without_bias, x, weight)
         return apply(p.linear, x, weight, bias)
@@ -150,7 +153,7 @@ class LSTMCell(RNNCellBase):
         given = (None, None) if hx is None else hx
         h, c = (self._state(part, x) for part in given)
         gates = apply(add, self._linear(x, "ih"), self._linear(h, "hh"))
-        h, c, _ = apply(p.lstm_cell, gates, c)
+        h, c, _ = apply(p.lstm_cell, like(gates, c), c)
         return self._unbatched(h, input), self._unbatched(c, input)
 
 
@@ -175,7 +178,8 @@ class GRUCell(RNNCellBase):
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
         x = self._batched(input, "input", self.input_size)
         h = self._state(hx, x)
-        out = apply(p.gru_cell, self._linear(x, "ih"), self._linear(h, "hh"), h)[0]
+        gates_x, gates_h = self._linear(x, "ih"), self._linear(h, "hh")
+        out = apply(p.gru_cell, like(gates_x, h), like(gates_h, h), h)[0]
         return self._unbatched(out, input)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from narae.base.errors import ConfigError, NotSupportedError, explain
 from narae.base.notices import warn_user
 from narae.tensors import Tensor
+from narae.tensors.autocast import in_float32
 from narae.tensors.grid_sampling import (
     MODES,
     PADDING_MODES,
@@ -23,6 +24,7 @@ def _corners(align_corners: bool | None) -> bool:
     return bool(align_corners)
 
 
+@in_float32
 def grid_sample(
     input: Tensor,
     grid: Tensor,

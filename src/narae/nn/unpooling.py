@@ -8,6 +8,7 @@ from narae import primitives as p
 from narae.base.errors import BoundsError, ConfigError, DTypeError, ShapeError, explain
 from narae.base.shapes import Shape
 from narae.tensors import Tensor
+from narae.tensors.autocast import in_float32
 from narae.tensors.eager import apply
 from narae.tensors.operands import numbers
 
@@ -120,9 +121,9 @@ def _max_unpool(name: str, dims: int) -> Callable[..., Tensor]:
     return unpool
 
 
-max_unpool1d = _max_unpool("max_unpool1d", 1)
-max_unpool2d = _max_unpool("max_unpool2d", 2)
-max_unpool3d = _max_unpool("max_unpool3d", 3)
+max_unpool1d = in_float32(_max_unpool("max_unpool1d", 1))
+max_unpool2d = in_float32(_max_unpool("max_unpool2d", 2))
+max_unpool3d = in_float32(_max_unpool("max_unpool3d", 3))
 
 
 class _MaxUnpool(Module):

@@ -213,7 +213,8 @@ class Optimizer:
 
     def _register(self, kind: str, hook: Callable[..., Any], first: bool) -> RemovableHandle:
         hooks = self._hooks[kind]
-        handle = RemovableHandle(hooks)
+        handle = RemovableHandle(hooks, noticed=True)
+        epoch.bump()
         hooks[handle.id] = hook
         if first:
             hooks.move_to_end(handle.id, last=False)

@@ -6,7 +6,6 @@ step traced by `narae.compile`, those numbers are inputs of the program.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -101,7 +100,7 @@ class UpdateRule(Optimizer):
         return loss
 
     def _update_cohort(self, group: dict[str, Any], cohort: Cohort) -> None:
-        compute = partial(self._advance, group, [p for p, _ in cohort])
+        compute = Advance(self, group, [p for p, _ in cohort])
         values = host_scalars(self, compute, self.numbers)
         numbers = dict(zip(self.numbers, values, strict=True))
         decay = {name: numbers.pop(name, None) for name in ("weight_decay", "shrink")}
@@ -127,17 +126,6 @@ class UpdateRule(Optimizer):
             p.mul_(shrink)
             return grad
         return grad + weight_decay * p
-
-    def _advance(self, group: dict[str, Any], params: list[Tensor]) -> Sequence[float]:
-        """Move the counters of parameters that share them; the numbers for this step."""
-        host = self._host_of(params[0])
-        for p in params[1:]:
-            if self._host_of(p) != host:
-                raise GraphError(_unequal_message(self, p))
-        numbers = self.advance(group, host)
-        for p in params:
-            self._store_host(p, host)
-        return numbers
 
     # --- cohorts ---------------------------------------------------------------------------
 
@@ -209,10 +197,27 @@ class UpdateRule(Optimizer):
         state = self.state[p]
         return {name: float(state[name]._array) for name in self.counters}
 
-    def _store_host(self, p: Tensor, host: dict[str, float]) -> None:
-        state = self.state[p]
+    def _shared_host(self, params: list[Tensor]) -> dict[str, float]:
+        """The counters of parameters that have the same ones.
+
+        Raises:
+            RuntimeError: when they have not.
+        """
+        state, host = self.state, {}
         for name in self.counters:
-            state[name]._array[...] = host[name]
+            numbers = [state[p][name]._value.item() for p in params]
+            host[name] = first = numbers[0]
+            if numbers.count(first) != len(numbers):
+                odd = next(p for p, number in zip(params, numbers, strict=True) if number != first)
+                raise GraphError(unequal_message(self, odd))
+        return host
+
+    def _store_host(self, params: list[Tensor], host: dict[str, float]) -> None:
+        state = self.state
+        for name in self.counters:
+            number = host[name]
+            for p in params:
+                state[p][name]._value[()] = number
 
     def host_state(self) -> dict[Tensor, dict[str, float]]:
         """A snapshot of all counters."""
@@ -224,7 +229,7 @@ class UpdateRule(Optimizer):
             first = self.first_counters(group)
             for p in group["params"]:
                 if p in self.state and self._is_ready(p):
-                    self._store_host(p, snapshot.get(p, first))
+                    self._store_host([p], snapshot.get(p, first))
 
     def _with_state(self) -> list[Tensor]:
         return [p for p in self._all_params() if p in self.state and self._is_ready(p)]
@@ -240,6 +245,42 @@ class UpdateRule(Optimizer):
                 _as_tensors(param_state, self.counters)
 
 
+class Advance:
+    """Moves parameters that share their counters on by a step, and gives the numbers for it.
+
+    A compiled step calls it before each run of its program.
+
+    Args:
+        rule: the optimizer.
+        group: its settings.
+        params: the parameters.
+    """
+
+    __slots__ = ("_before", "_group", "_params", "_rule")
+
+    def __init__(self, rule: UpdateRule, group: dict[str, Any], params: list[Tensor]) -> None:
+        self._rule, self._group, self._params = rule, group, params
+        self._before: dict[str, float] | None = None
+
+    def begin(self) -> None:
+        """There is nothing to take back yet."""
+        self._before = None
+
+    def __call__(self) -> Sequence[float]:
+        rule = self._rule
+        host = rule._shared_host(self._params)
+        before = host.copy()
+        numbers = rule.advance(self._group, host)
+        self._before = before
+        rule._store_host(self._params, host)
+        return numbers
+
+    def take_back(self) -> None:
+        """Go back to the counters before the step, if it was made."""
+        if self._before is not None:
+            self._rule._store_host(self._params, self._before)
+
+
 def _as_tensors(state: dict[str, Any], counters: tuple[str, ...]) -> None:
     """Counters of old state dicts may be plain numbers."""
     for name in counters:
@@ -248,7 +289,8 @@ def _as_tensors(state: dict[str, Any], counters: tuple[str, ...]) -> None:
             state[name] = wrap(np.asarray(value, np.float32))
 
 
-def _unequal_message(optimizer: Optimizer, p: Tensor) -> str:
+def unequal_message(optimizer: Optimizer, p: Tensor) -> str:
+    """What is said when a parameter has another step count than those it is updated with."""
     return explain(
         f"{type(optimizer).__name__}.step",
         f"the step count of a parameter {tuple(p.shape)} was changed by hand",

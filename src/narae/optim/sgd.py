@@ -6,10 +6,10 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from narae.base.errors import ConfigError
+from narae.base.errors import ConfigError, GraphError
 from narae.tensors import Tensor
 
-from .rule import UpdateRule
+from .rule import UpdateRule, unequal_message
 from .settings import check_not_negative, number
 
 
@@ -132,11 +132,22 @@ class SGD(UpdateRule):
     def _host_of(self, p: Tensor) -> dict[str, float]:
         return {"first": float(id(p) in self._unused)}
 
-    def _store_host(self, p: Tensor, host: dict[str, float]) -> None:
+    def _shared_host(self, params: list[Tensor]) -> dict[str, float]:
+        unused = self._unused
+        if not unused:
+            return {"first": 0.0}
+        first = id(params[0]) in unused
+        for p in params:
+            if (id(p) in unused) is not first:
+                raise GraphError(unequal_message(self, p))
+        return {"first": float(first)}
+
+    def _store_host(self, params: list[Tensor], host: dict[str, float]) -> None:
+        ids = [id(p) for p in params]
         if host["first"]:
-            self._unused.add(id(p))
+            self._unused.update(ids)
         else:
-            self._unused.discard(id(p))
+            self._unused.difference_update(ids)
 
     def first_counters(self, group: dict[str, Any]) -> dict[str, float]:
         return {"first": 1.0}

@@ -11,8 +11,8 @@ import numpy as np
 from narae import primitives as p
 from narae.base.dtypes import BFLOAT16, FLOAT32, is_half
 from narae.base.errors import NotSupportedError, explain
-from narae.ir import Program, evaluate
-from narae.ir.executor import Array, Runner
+from narae.ir import Program, Value, evaluate
+from narae.ir.executor import Array, Report, Update
 from narae.primitives import Composite
 
 from . import (
@@ -137,19 +137,43 @@ def lowered(operation: Any) -> dict[Any, Callable[..., Any]]:
     return dict.fromkeys(dtypes, function)
 
 
+class ReferenceRunner:
+    """Interprets a program; what updates an input is kept until `write`."""
+
+    def __init__(self, program: Program, updates: Sequence[Update]) -> None:
+        self._program, self._updates = program, tuple(updates)
+        self._pending: list[tuple[Array, Array]] = []
+
+    def __call__(self, inputs: Sequence[Array]) -> list[Any]:
+        """The outputs; None for those that update an input."""
+        known = {id(array) for array in inputs}
+        results = zip(self._program.outputs, evaluate(self._program, inputs), strict=True)
+        outputs: list[Any] = [_owned(source, result, inputs, known) for source, result in results]
+        self._pending = [(inputs[place], outputs[output]) for output, place in self._updates]
+        for output, _ in self._updates:
+            outputs[output] = None
+        return outputs
+
+    def write(self) -> None:
+        """Copy the new contents."""
+        for target, new in self._pending:
+            np.copyto(target, new)
+        self._pending = []
+
+    def report(self) -> Report:
+        """The listing: each of its lines is one call of NumPy, or a few."""
+        facts = {"operations": len(self._program.nodes), "updates": len(self._updates)}
+        return Report(str(self._program), facts)
+
+
 class ReferenceExecutor:
     """Runs a program node by node, each exactly as eager mode does."""
 
     name = "reference"
 
-    def compile(self, program: Program) -> Runner:
-        """A function of arrays that interprets the program."""
-
-        def run(arguments: Sequence[Array]) -> tuple[Array, ...]:
-            results = evaluate(program, arguments)
-            return tuple(_owned(result, arguments) for result in results)
-
-        return run
+    def compile(self, program: Program, updates: Sequence[Update] = ()) -> ReferenceRunner:
+        """An interpreter of the program."""
+        return ReferenceRunner(program, updates)
 
     def unsupported(self, operation: Any) -> str | None:
         """Everything has a lowering or a decomposition."""
@@ -158,9 +182,12 @@ class ReferenceExecutor:
         return f"{operation.name} has no NumPy lowering"
 
 
-def _owned(result: Any, arguments: Sequence[Array]) -> Array:
-    """A result that shares memory with an argument is copied: outputs are fresh."""
-    array = np.asarray(result)
-    if any(np.may_share_memory(array, argument) for argument in arguments):
+def _owned(source: Any, result: Any, inputs: Sequence[Array], known: set[int]) -> Array:
+    """Outputs are fresh: what is a constant, or shares memory with an input, is copied."""
+    array: Array = np.asarray(result)
+    if type(source) is Value and array.base is None and id(array) not in known:
+        return array  # made just now, on memory of its own
+    shared = array is result and type(source) is not Value
+    if shared or any(np.may_share_memory(array, argument) for argument in inputs):
         return array.copy()
     return array

@@ -67,6 +67,7 @@ _FUNCTION_MODULES = (
     "random",
     "printing",
     "settings",
+    "autocast",
     "compilation",
 )
 

@@ -9,6 +9,7 @@ from narae.base.errors import ConfigError, ShapeError, explain
 from narae.base.shapes import normalize_dim
 
 from .arithmetic import add, div, sub
+from .autocast import low_precision
 from .eager import apply, converted, unary
 from .operands import as_dtype, check_castable, refuse_dtype, require_tensor
 from .pointwise import abs, tanh
@@ -116,6 +117,7 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
     return _maybe_in_place(lambda x: apply(p.threshold, x, **attrs), input, inplace, "threshold")
 
 
+@low_precision
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """x where x > 0, weight * x elsewhere; one weight, or one a channel (He et al. 2015).
 

@@ -18,7 +18,7 @@ from narae.ir.dispatch import register_interpreter
 from narae.primitives.elementwise import add as add_values
 from narae.primitives.elementwise import copy as copy_primitive
 
-from . import received
+from . import epoch, received
 from .checkpoint import Promise
 from .eager import Saved, SavedOutput, apply, converted, edge_of, ndarray
 from .modes import enable_grad, modes, no_grad
@@ -388,18 +388,24 @@ class _LeafHooks:
 
 
 class RemovableHandle:
-    """What `register_hook` returns: `remove()` takes the hook away again."""
+    """What `register_hook` returns: `remove()` takes the hook away again.
+
+    Args:
+        hooks: where the hook is kept, by the handle's number.
+        noticed: whether compiled steps rely on such hooks, and must notice that one is gone.
+    """
 
     _next = 0
 
-    def __init__(self, hooks: dict[int, Any]) -> None:
+    def __init__(self, hooks: dict[int, Any], noticed: bool = False) -> None:
         RemovableHandle._next += 1
         self.id = RemovableHandle._next
-        self._hooks = hooks
+        self._hooks, self._noticed = hooks, noticed
 
     def remove(self) -> None:
         """Take the hook away."""
-        self._hooks.pop(self.id, None)
+        if self._hooks.pop(self.id, None) is not None and self._noticed:
+            epoch.bump()
 
     def __enter__(self) -> "RemovableHandle":
         return self
@@ -420,9 +426,7 @@ def register_hook(tensor: Tensor, hook: Callable[[Tensor], Any]) -> RemovableHan
     if edge is None:
         raise GraphError("cannot register a hook on a tensor that doesn't require gradient")
     if edge is tensor:
-        handle = RemovableHandle(_leaf_hooks(tensor).before)
-        handle._hooks[handle.id] = hook
-        return handle
+        return _hook_leaf(tensor, _leaf_hooks(tensor).before, hook)
     handle = RemovableHandle(_node_hooks(edge))
     _hook_output(edge, handle.id, hook)
     return handle
@@ -447,8 +451,14 @@ def register_post_hook(tensor: Tensor, hook: Callable[[Tensor], None]) -> Remova
     """See `Tensor.register_post_accumulate_grad_hook`."""
     if edge_of(tensor) is not tensor:
         raise GraphError("post accumulate grad hooks cannot be registered on non-leaf tensors")
-    handle = RemovableHandle(_leaf_hooks(tensor).after)
-    handle._hooks[handle.id] = hook
+    return _hook_leaf(tensor, _leaf_hooks(tensor).after, hook)
+
+
+def _hook_leaf(tensor: Tensor, hooks: dict[int, Any], hook: Any) -> RemovableHandle:
+    handle = RemovableHandle(hooks, noticed=True)
+    hooks[handle.id] = hook
+    if tensor._captured:
+        epoch.bump()
     return handle
 
 

@@ -14,7 +14,7 @@ from narae.autograd.tape import TapeNode, new_number
 from narae.base.errors import GraphError, explain
 
 from .eager import Saved, SavedOutput, edge_of
-from .modes import enable_grad, modes
+from .modes import enable_grad, modes, switched
 from .random import default_generator, fork_rng, keep_draws, replay_draws
 from .tensor import Tensor
 
@@ -79,6 +79,7 @@ class _Run:
         nodes: names and shapes of the nodes of the first run, in order.
         ready: what the second run saved: place of the node -> its items; each is handed out once.
         draws: what the host drew for the first run, if it was traced.
+        precision: the autocast of the first run; it converts no weight once for several runs.
         state: where the stream of random numbers was before the first run, if it ran eagerly.
     """
 
@@ -93,6 +94,7 @@ class _Run:
         self.function, self.args, self.kwargs, self.context = function, args, kwargs, context
         self.preserve_rng_state = preserve_rng_state
         eager = preserve_rng_state and modes.trace is None
+        self.precision = {"autocast": modes.autocast, "autocast_cache": False}
         self.state = default_generator.host_state() if eager else None
         self.draws: list[Tensor] = []
         self.nodes: list[tuple[str, Any]] = []
@@ -102,7 +104,7 @@ class _Run:
 
     def forward(self) -> Any:
         start = new_number()
-        with keep_draws(self.draws):
+        with keep_draws(self.draws), switched(**self.precision):
             result = self.function(*self.args, **self.kwargs)
         nodes = nodes_since(start, result)
         self.nodes = [(node.name, node.shape) for node in nodes]
@@ -128,7 +130,8 @@ class _Run:
 
     def _again(self) -> None:
         start = new_number()
-        with enable_grad(), self._same_random_numbers(), self.context:
+        precision = switched(**self.precision)  # backward runs outside the region
+        with enable_grad(), precision, self._same_random_numbers(), self.context:
             result = self.function(*self.args, **self.kwargs)
             nodes = nodes_since(start, result)
         self._check_same(nodes)

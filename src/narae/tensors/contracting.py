@@ -11,6 +11,7 @@ from narae.base.dtypes import INT64, default_dtype, is_floating
 from narae.base.errors import DTypeError, ShapeError, explain
 from narae.base.shapes import broadcast_shapes, normalize_dim
 
+from .autocast import as_given, in_float32
 from .eager import apply, converted
 from .linear import check_dtypes, matmul, shape_text
 from .modes import modes
@@ -61,7 +62,8 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
         (inner, math.prod(other[dim] for dim in columns)),
     )
     kept = (*(shape[dim] for dim in rows), *(other[dim] for dim in columns))
-    return reshape(matmul(left, right), kept)
+    multiply = as_given(matmul) if math.prod(kept) == 1 else matmul  # autocast leaves one number
+    return reshape(multiply(left, right), kept)
 
 
 def _listed(dims: Any) -> list[int]:
@@ -201,6 +203,7 @@ def _turned(x: Tensor, places: Any, dim: int) -> Tensor:
     return apply(ops.take, x, places, dim=dim)  # type: ignore[no-any-return]
 
 
+@in_float32
 def trace(input: Tensor) -> Tensor:
     """The sum of the diagonal of a matrix."""
     if len(input._value.shape) != 2:
@@ -262,6 +265,7 @@ def _trapezoids(
 # --- distances ------------------------------------------------------------------------------
 
 
+@in_float32
 def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str | None = None) -> Tensor:
     """The p-norm distance of every row of x1 to every row of x2.
 

@@ -130,19 +130,22 @@ def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
     """
     if not isinstance(array, np.ndarray):
         raise TypeError(f"expected np.ndarray (got {type(array).__name__})")
-    dtypes.of_numpy(array.dtype)
-    if any(stride < 0 for stride in array.strides) or not array.dtype.isnative:
-        raise DTypeError(
-            explain(
-                "from_numpy",
-                "the array has negative strides or foreign byte order",
-                "tensors have neither",
-                "array.copy()",
-            )
-        )
-    if modes.trace is not None:
-        return constant(array)
-    return wrap(array)
+    dtype = array.dtype
+    if dtype not in _NATIVE:
+        dtypes.of_numpy(dtype)
+        raise DTypeError(_foreign_message())
+    for stride in array.strides:
+        if stride < 0:
+            raise DTypeError(_foreign_message())
+    return wrap(array) if modes.plain or modes.trace is None else constant(array)
+
+
+_NATIVE = frozenset(dtype.numpy for dtype in dtypes.DTYPES.values())
+
+
+def _foreign_message() -> str:
+    given = "the array has negative strides or foreign byte order"
+    return explain("from_numpy", given, "tensors have neither", "array.copy()")
 
 
 def legacy_value(arguments: Sequence[Any], dtype: Any) -> Any:

@@ -15,6 +15,7 @@ from narae import primitives as p
 from narae.base.dtypes import result_type
 from narae.base.errors import ShapeError, explain
 
+from .autocast import products
 from .eager import apply, converted
 from .tensor import Tensor
 
@@ -227,6 +228,8 @@ def _contracted(
     columns = [label for label in y_labels if label not in both]
     left = _grouped(x, x_labels, batch, rows, ending)  # (batch.., rows, ending)
     right = _grouped(y, y_labels, batch, ending, columns)  # (batch.., ending, columns)
+    if ending:  # nothing is summed otherwise
+        left, right = products(left, right)
     out = apply(p.matmul, left, right)
     shape = [_size(x, x_labels, label) for label in (*batch, *rows)]
     shape += [_size(y, y_labels, label) for label in columns]

@@ -10,6 +10,7 @@ from narae.base.dtypes import is_floating
 from narae.base.errors import ConfigError, DTypeError, NotSupportedError, ShapeError, explain
 from narae.primitives.resizing import computed_in
 
+from .autocast import in_float32
 from .creation import constant
 from .eager import apply
 from .operands import require_tensor
@@ -74,6 +75,7 @@ def _sampled(
     return apply(p.grid_sample, x, grid, **how, align_corners=bool(align_corners))  # type: ignore[no-any-return]
 
 
+@in_float32
 def grid_sampler(
     input: Tensor, grid: Tensor, interpolation_mode: int, padding_mode: int, align_corners: bool
 ) -> Tensor:
@@ -83,6 +85,7 @@ def grid_sampler(
     )
 
 
+@in_float32
 def grid_sampler_2d(
     input: Tensor, grid: Tensor, interpolation_mode: int, padding_mode: int, align_corners: bool
 ) -> Tensor:
@@ -92,6 +95,7 @@ def grid_sampler_2d(
     )
 
 
+@in_float32
 def grid_sampler_3d(
     input: Tensor, grid: Tensor, interpolation_mode: int, padding_mode: int, align_corners: bool
 ) -> Tensor:

@@ -25,6 +25,22 @@ class HostOwner(Protocol):
         ...
 
 
+class Undoable(Protocol):
+    """Something the host computes, and can take back at less cost than a snapshot of its owner."""
+
+    def begin(self) -> None:
+        """From now on, `take_back` is about the next call."""
+        ...
+
+    def __call__(self) -> Sequence[float]:
+        """Change the owner's state, and return the numbers."""
+        ...
+
+    def take_back(self) -> None:
+        """Put back what a call since `begin` changed, however far it came."""
+        ...
+
+
 def host_scalars(
     owner: HostOwner, compute: Callable[[], Sequence[float]], names: tuple[str, ...]
 ) -> Sequence[float | Tensor]:
@@ -32,7 +48,8 @@ def host_scalars(
 
     Args:
         owner: whose state `compute` changes, such as a step counter.
-        compute: advances that state and returns one number for each name.
+        compute: advances that state and returns one number for each name. If it is `Undoable`,
+            no snapshots of the owner are taken.
         names: names of the numbers, for listings of the program.
 
     Returns:

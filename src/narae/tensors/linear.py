@@ -6,7 +6,9 @@ from narae import primitives as p
 from narae.base.dtypes import NumpyDType, is_floating
 from narae.base.errors import DTypeError, NotSupportedError, ShapeError, explain
 
+from .autocast import as_given, low_precision, products
 from .eager import apply, binary, ndarray
+from .modes import modes
 from .movement import expand, reshape, unsqueeze
 from .operands import deliver
 from .tensor import Tensor
@@ -61,6 +63,8 @@ def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor
     >>> narae.tensor([[1, 2], [3, 4]]) @ narae.tensor([1, 1])
     tensor([3, 7])
     """
+    if modes.autocast is not None and out is None:
+        input, other = products(input, other)
     product = _multiplied(input, other)
     return product if out is None else deliver(product, out, "matmul")
 
@@ -169,6 +173,7 @@ def mm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
     return matmul(input, mat2, out=out)
 
 
+@low_precision
 def bmm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Products of matrices, one for each batch element: (b, n, k) and (b, k, m)."""
     _check_ranks("bmm", ("batch1", input, 3), ("batch2", mat2, 3))
@@ -186,12 +191,14 @@ def bmm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
     return deliver(apply(p.matmul, input, mat2), out, "bmm")
 
 
+@as_given
 def mv(input: Tensor, vec: Tensor, *, out: Tensor | None = None) -> Tensor:
     """A matrix times a vector: (n, k) and (k,)."""
     _check_ranks("mv", ("self", input, 2), ("vec", vec, 1))
     return matmul(input, vec, out=out)
 
 
+@as_given
 def dot(input: Tensor, tensor: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The sum of products of two vectors: sum over i of input[i] * tensor[i]."""
     _check_ranks("dot", ("self", input, 1), ("tensor", tensor, 1))
@@ -248,11 +255,13 @@ def _whole(what: str, number: Any, dtype: NumpyDType) -> Any:
     return bool(number) if dtype.kind == "b" else int(number)
 
 
+@low_precision
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * (mat1 @ mat2)."""
     return _sum_with("addmm", input, mm(mat1, mat2), beta, alpha)
 
 
+@as_given
 def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * (mat @ vec)."""
     return _sum_with("addmv", input, mv(mat, vec), beta, alpha)
@@ -263,6 +272,7 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any
     return _sum_with("addr", input, outer(vec1, vec2), beta, alpha)
 
 
+@low_precision
 def baddbmm(
     input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1
 ) -> Tensor:
@@ -270,6 +280,7 @@ def baddbmm(
     return _sum_with("baddbmm", input, bmm(batch1, batch2), beta, alpha)
 
 
+@low_precision
 def addbmm(
     input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1
 ) -> Tensor:
@@ -289,6 +300,8 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         weight: (out_features, in_features), or (in_features,) for a single output.
         bias: (out_features,), or none.
     """
+    if modes.autocast is not None:
+        input, weight, bias = products(input, weight, bias)
     x, w = input._value, weight._value
     if len(w.shape) == 1 or not x.shape:
         return _linear_of_vector(input, weight, bias)

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+from .autocast import as_given
+from .modes import modes
 from .operands import check_castable
 from .tensor import Tensor
 from .views import check_writable, version_before, write
@@ -11,10 +13,10 @@ from .views import check_writable, version_before, write
 
 def in_place(function: Callable[..., Tensor], name: str) -> Callable[..., Tensor]:
     """The method that writes the result of `function(x, …)` into x."""
-
     def method(self: Tensor, *arguments: Any, **options: Any) -> Tensor:
         check_writable(self, name)
-        result = function(version_before(self), *arguments, **options)
+        compute = function if modes.autocast is None else as_given(function)
+        result = compute(version_before(self), *arguments, **options)
         if result._value.dtype != self._value.dtype:
             check_castable(result._value.dtype, self._value.dtype, name)
         return write(self, result, name)

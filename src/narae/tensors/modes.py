@@ -1,4 +1,4 @@
-"""What is switched on right now, for each thread: gradients, inference, tracing, anomaly mode."""
+"""What is switched on right now, for each thread: gradients, inference, autocast, tracing, …"""
 
 import threading
 from collections.abc import Callable
@@ -19,6 +19,8 @@ class Modes(threading.local):
     anomaly: bool = False
     check_nan: bool = True
     first_anomaly: str = ""
+    autocast: Any = None  # the low precision (a NumPy dtype) of products, while autocast is on
+    autocast_cache: bool = True  # whether weights are converted once in a region of autocast
     module_path: str = ""  # of the layer that runs, while anomaly mode is on
     trace: "Trace | None" = None
     plain: bool = True  # nothing but gradients is on: one question instead of four
@@ -28,6 +30,10 @@ class Modes(threading.local):
         usual = self.grad and self.trace is None and not self.anomaly and not self.inference
         super().__setattr__("plain", usual)
 
+    def key(self) -> tuple[Any, ...]:
+        """What decides which program a function becomes when it is traced."""
+        return self.grad, self.autocast, self.autocast_cache
+
 
 modes = Modes()
 
@@ -35,7 +41,7 @@ modes = Modes()
 class _Switch:
     """A context manager and decorator that sets switches and puts them back."""
 
-    def __init__(self, **wanted: bool) -> None:
+    def __init__(self, **wanted: Any) -> None:
         self.wanted = wanted
         self.before: list[dict[str, Any]] = []
 
@@ -55,6 +61,11 @@ class _Switch:
                 return function(*arguments, **options)
 
         return inside  # type: ignore[return-value]
+
+
+def switched(**wanted: Any) -> _Switch:
+    """Set switches until the end of a `with`."""
+    return _Switch(**wanted)
 
 
 class no_grad(_Switch):

@@ -11,6 +11,7 @@ from narae.base.errors import BoundsError, DTypeError, NaraeError, ShapeError, e
 from narae.base.shapes import normalize_dim
 from narae.reference import ordering as kernels
 
+from .autocast import in_float32
 from .creation import constant
 from .eager import apply, converted
 from .operands import numbers, refuse_dtype, require_tensor
@@ -144,6 +145,7 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
     return mode_result(*(apply(p.reshape, item, shape=shape) for item in (values_of, indices)))
 
 
+@in_float32
 def quantile(
     input: Tensor,
     q: Any,
@@ -168,6 +170,7 @@ def quantile(
     return _quantile(input, q, dim, keepdim, interpolation, False)
 
 
+@in_float32
 def nanquantile(
     input: Tensor,
     q: Any,

@@ -9,6 +9,7 @@ from narae.base.dtypes import BOOL, INT64, as_numpy, is_floating
 from narae.base.errors import BoundsError, DTypeError, ShapeError, explain
 from narae.base.shapes import normalize_dim, normalize_dims
 
+from .autocast import in_float32
 from .comparison import as_bool, isnan
 from .eager import apply, converted
 from .operands import as_dtype, as_float, deliver, dtype_name, require_tensor
@@ -118,6 +119,7 @@ def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any
     return apply(p.div, nansum(x, dim, keepdim), sum(counted, dim, keepdim))  # type: ignore[no-any-return]
 
 
+@in_float32
 def prod(
     input: Tensor,
     dim: int | None = None,

@@ -8,6 +8,7 @@ from narae.base.errors import BoundsError, DTypeError, ShapeError, explain
 from narae.base.shapes import Shape, broadcast_shapes, normalize_dim
 
 from .advanced_indexing import in_range
+from .autocast import widest
 from .eager import apply, converted
 from .gathering import check_bounds, check_gather, check_integers
 from .movement import expand, reshape
@@ -234,6 +235,7 @@ def _index_for_slices(x: Tensor, dim: int, index: Tensor) -> Tensor:
     return expand(reshape(index, line), (*shape[:dim], count, *shape[dim + 1 :]))
 
 
+@widest
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """A copy with slices of `source` written at `index`."""
     dim, index = _slices("index_copy", input, dim, index, source)

@@ -2,6 +2,7 @@
 
 import math
 import os
+import sys
 from typing import Any
 
 from narae.base import dtypes
@@ -10,7 +11,15 @@ from narae.base.errors import ConfigError
 
 from .devices import CPU, Device, check_device
 
-_threads = [os.cpu_count() or 1]
+
+def _processors() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0)) or 1
+    return os.cpu_count() or 1
+
+
+_threads = [_processors()]
 
 
 def get_default_dtype() -> dtypes.DType:
@@ -31,6 +40,9 @@ def set_num_threads(count: int) -> None:
     if not isinstance(count, int) or count < 1:
         raise ConfigError(f"set_num_threads expects a positive integer, not {count!r}")
     _threads[0] = count
+    team = sys.modules.get("narae.native.team")
+    if team is not None:  # otherwise it is told when it is loaded
+        team.set_threads(count)
 
 
 def get_num_interop_threads() -> int:

@@ -10,6 +10,7 @@ Fields (all but `_value` are class defaults until they are needed):
     _view           how it was derived from its base, if it is a view
     _viewed         whether views were derived from it
     _weak           a symbolic number of the host: like a Python number in promotion
+    _captured       whether a compiled step reads it without being given it
 """
 
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ from narae.base.places import user_line, user_place
 from narae.base.shapes import Size
 from narae.ir import Value
 
+from . import epoch
 from .devices import CPU, Device
 from .modes import modes
 
@@ -47,6 +49,7 @@ class Tensor:
     _inference: bool = False
     _retains: int = 0
     _weak: bool = False
+    _captured: bool = False
     __array_priority__ = 1000
 
     if TYPE_CHECKING:
@@ -170,8 +173,7 @@ class Tensor:
             raise TypeError("len() of a 0-d tensor")
         return int(self._value.shape[0])
 
-    def __hash__(self) -> int:
-        return id(self)
+    __hash__ = object.__hash__  # by identity; `==` compares elements
 
     def __iter__(self) -> Iterator["Tensor"]:
         if self._value.ndim == 0:
@@ -212,6 +214,8 @@ class Tensor:
         if requires_grad != self._requires_grad:
             self._log()
             self._requires_grad = bool(requires_grad)
+            if self._captured:
+                epoch.bump()
         return self
 
     @property
@@ -357,7 +361,9 @@ class Tensor:
 
     def item(self) -> bool | int | float:
         """The one element as a Python number."""
-        array = self._array
+        array = self._value
+        if type(array) is Value:
+            array = self._array  # says why there is no number
         if array.size != 1:
             raise GraphError(
                 f"a Tensor with {array.size} elements cannot be converted to Scalar. "

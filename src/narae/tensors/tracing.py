@@ -28,12 +28,14 @@ class HostAction:
         owner: whose state it changes: has `host_state()` and `restore_host_state(snapshot)`.
         run: does it, and returns one array or number for each input.
         inputs: the inputs of the program that receive what `run` returns.
+        undo: takes `run` back by itself (see `host.Undoable`); None if a snapshot is needed.
     """
 
-    __slots__ = ("inputs", "owner", "run")
+    __slots__ = ("inputs", "owner", "run", "undo")
 
     def __init__(self, owner: Any, run: Callable[[], Any], inputs: tuple[Value, ...]) -> None:
         self.owner, self.run, self.inputs = owner, run, inputs
+        self.undo: Any = run if hasattr(run, "take_back") else None
 
 
 class Trace:

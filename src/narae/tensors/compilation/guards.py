@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from types import CellType, FunctionType, MethodType
+from types import FunctionType, MethodType
 from typing import Any
 
 from narae.base.places import is_package_file
@@ -10,6 +10,7 @@ from narae.tensors import epoch
 from narae.tensors.tensor import Tensor
 
 _NUMBERS = (bool, int, float, str, type(None))
+_FLAGS = "modules were switched between train() and eval()"
 
 
 class Reference:
@@ -62,15 +63,11 @@ def _references(function: Any, seen: set[int]) -> Iterator[Reference]:
 def _names(function: FunctionType) -> Iterator[tuple[str, Callable[[], Any]]]:
     cells = function.__closure__ or ()
     for name, cell in zip(function.__code__.co_freevars, cells, strict=True):
-        yield name, partial(_cell_contents, cell)
+        yield name, partial(getattr, cell, "cell_contents")
     space = function.__globals__
     for name in _global_names(function.__code__):
         if name in space:
             yield name, partial(space.__getitem__, name)
-
-
-def _cell_contents(cell: CellType) -> Any:
-    return cell.cell_contents
 
 
 def _global_names(code: Any) -> set[str]:
@@ -100,14 +97,39 @@ def named_tensors(function: Any) -> dict[int, str]:
 class Guards:
     """The facts a plan relies on beside the shapes and dtypes of its arguments."""
 
+    __slots__ = ("_reads", "_values", "epoch", "flags", "references")
+
     def __init__(self, function: Any) -> None:
-        self.epoch = epoch.current()
         self.references = references(function)
+        self._reads = [reference.read for reference in self.references]
+        self._values = [reference.value for reference in self.references]
+        self.renew()
+
+    def renew(self) -> None:
+        """Rely on modules and parameter groups as they are now."""
+        self.epoch, self.flags = epoch.counter[0], epoch.flags[0]
+
+    def hold(self) -> bool:
+        """Whether nothing changed; False also where only a closer look can tell."""
+        if epoch.counter[0] != self.epoch or epoch.flags[0] != self.flags:
+            return False
+        for read, value in zip(self._reads, self._values, strict=True):
+            try:
+                if read() is not value:
+                    return False
+            except (KeyError, ValueError):
+                return False
+        return True
 
     def change(self) -> str | None:
-        """The first fact that no longer holds, in words."""
-        if epoch.current() != self.epoch:
-            return "a module, its mode, or a parameter group changed"
+        """The first fact that does not hold now, in words."""
+        lost = self.lost()
+        return _FLAGS if lost is None and epoch.flags[0] != self.flags else lost
+
+    def lost(self) -> str | None:
+        """The first fact that will not hold again, in words."""
+        if epoch.counter[0] != self.epoch:
+            return "an attribute of a module, a parameter, or a parameter group changed"
         for reference in self.references:
             changed = reference.change()
             if changed is not None:

@@ -1,30 +1,29 @@
 """`CompiledStep`: what `narae.compile(step)` returns."""
 
 import inspect
-import logging
-import os
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
 from functools import update_wrapper
 from typing import Any
 
 from narae.base import dtypes
 from narae.base.errors import TraceError
 from narae.ir import Program
-from narae.tensors.executors import executor_named
+from narae.tensors.locks import new_lock
 from narae.tensors.modes import modes
 from narae.tensors.tensor import Tensor
 
+from . import log
+from .explain import Explanation, of_plan
 from .guards import Guards, named_tensors
+from .log import logger
+from .plain import PlainCall
 from .plan import Plan, check_aliases
 from .tapping import tapped_modules
-from .tracer import Taps, Traced, trace_step
-from .trees import flatten
+from .tracer import Taps, Traced, tensor_of, trace_step
+from .trees import Leaf, flatten
 
-logger = logging.getLogger("narae.compile")
-_tracing = threading.RLock()
-if hasattr(os, "register_at_fork"):  # a thread that held it does not come along
-    os.register_at_fork(after_in_child=_tracing._at_fork_reinit)  # type: ignore[attr-defined]
+_tracing = new_lock()  # a trace swaps the payloads of tensors, so there is one at a time
 
 
 class CompiledStep:
@@ -50,6 +49,8 @@ class CompiledStep:
         self._keep_grads, self._executor, self._verify = keep_grads, executor, verify
         self._taps = _as_taps(taps)
         self._plans: dict[Any, list[Plan]] = {}
+        self._last: tuple[PlainCall, Plan] | None = None
+        self._lock = new_lock()
         self.taps: dict[str, Tensor] = {}
         self.traces = 0
 
@@ -71,19 +72,22 @@ class CompiledStep:
             verify=self._verify,
         )
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "CompiledStep":
+        return self._again(deepcopy(self._function, memo))
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the step; the first call, and calls of a new kind, trace it first."""
         if modes.trace is not None:
             return self._function(*args, **kwargs)  # part of a larger step
-        arguments: list[Tensor] = []
-        spec = flatten((args, kwargs), arguments, convert_arrays=True)
-        plan = self._plan(spec, arguments)
-        if self._verify and plan.calls and plan.calls & (plan.calls - 1) == 0:
-            self._compare(plan, spec, arguments)
-        result, taps = plan(arguments)
-        if self._taps:
-            self.taps = self._tapped(taps)
-        return result
+        with self._lock:
+            plan, arguments = self._fitting(args, kwargs)
+            calls = plan.calls
+            if calls and calls & (calls - 1) == 0 and self._verify:
+                self._compare(plan, args, kwargs)
+            result, taps = plan(arguments)
+            if self._taps:
+                self.taps = self._tapped(taps)
+            return result
 
     def _tapped(self, taps: dict[str, Tensor]) -> dict[str, Tensor]:
         missing = [name for name in self._taps if name not in taps]
@@ -96,20 +100,39 @@ class CompiledStep:
 
     # --- plans -----------------------------------------------------------------------------
 
+    def _fitting(self, args: Any, kwargs: dict[str, Any]) -> tuple[Plan, Sequence[Tensor]]:
+        """The plan for a call and the tensors among its arguments; at best the last plan again."""
+        last = self._last
+        if last is not None and not kwargs and last[0].fits(args) and last[1].holds(args):
+            plan, arguments = last[1], args
+        else:
+            arguments = []
+            spec = flatten((args, kwargs), arguments, convert_arrays=True)
+            plan = self._plan(spec, arguments)
+            kind = PlainCall.of(args, kwargs)
+            self._last = None if kind is None else (kind, plan)
+        if log.hits and plan.calls:
+            logger.debug("%s: the program of an earlier call runs again", self._name)
+        return plan, arguments
+
     def _plan(self, spec: Any, arguments: list[Tensor]) -> Plan:
-        key = self._key(spec, arguments)
-        reason = "a call of a new kind" if self._plans else "the first call"
-        plans = self._plans.setdefault(key, [])
-        for plan in plans:
-            changed = plan.change(arguments)
-            if changed is None:
-                return plan
-            reason = changed
-        with _tracing:
-            plan = self._make(spec, arguments, reason)
-        plans[:] = [old for old in plans if old.guards.change() is None][-8:]
-        plans.append(plan)
-        return plan
+        with self._lock:
+            key = self._key(spec, arguments)
+            reason = "a call of a new kind" if self._plans else "the first call"
+            plans = self._plans.setdefault(key, [])
+            for plan in plans:
+                changed = plan.change(arguments)
+                if changed is None:
+                    return plan
+                reason = changed
+            with _tracing:
+                plan = self._make(spec, arguments, reason)
+            known = next((old for old in plans if plan.borrow(old)), None)
+            said = "" if known is None else "; it is a program that is compiled already"
+            nodes = len(plan.traced.program.nodes)
+            logger.info("traced %s (%s): %d operations%s", self._name, reason, nodes, said)
+            plans[:] = [*_worth_keeping(old for old in plans if old is not known), plan]
+            return plan
 
     def _key(self, spec: Any, arguments: Sequence[Tensor]) -> Any:
         first: dict[int, int] = {}
@@ -119,17 +142,15 @@ class CompiledStep:
             same_as = first.setdefault(id(tensor), place)
             owner = id(tensor) if tensor._requires_grad and tensor._node is None else 0
             kinds.append((value.shape, value.dtype, tensor._requires_grad, same_as, owner))
-        return spec, tuple(kinds), modes.grad, dtypes.default_dtype()
+        return spec, tuple(kinds), modes.key(), dtypes.default_dtype()
 
     def _make(self, spec: Any, arguments: list[Tensor], reason: str) -> Plan:
         guards = Guards(self._function)
         traced = self._trace(spec, arguments)
         check_aliases(traced, arguments)
         self.traces += 1
-        nodes = len(traced.program.nodes)
-        logger.info("traced %s (%s): %d operations", self._name, reason, nodes)
-        guards.epoch = Guards(self._function).epoch
-        return Plan(traced, guards, executor_named(self._executor), self._name)
+        guards.renew()  # what the step itself changed while it was traced is not a change
+        return Plan(traced, guards, self._name, reason, self._executor)
 
     def _trace(self, spec: Any, arguments: list[Tensor]) -> Traced:
         with tapped_modules(self._function, self._taps):
@@ -144,16 +165,18 @@ class CompiledStep:
                 taps=self._taps,
             )
 
-    def _compare(self, plan: Plan, spec: Any, arguments: list[Tensor]) -> None:
+    def _compare(self, plan: Plan, args: Any, kwargs: dict[str, Any]) -> None:
         """Trace again and compare: what changes from call to call must not be baked in."""
+        arguments: list[Tensor] = []
+        spec = flatten((args, kwargs), arguments, convert_arrays=True)
         with _tracing:
             again = self._trace(spec, arguments)
         if str(again.program) != plan.text:
             raise TraceError(_difference(self._name, plan.traced.program, again.program))
-        for (kind, old), (_, new), value in zip(
+        for old, new, value in zip(
             plan.traced.sources, again.sources, again.program.inputs, strict=True
         ):
-            if kind == "state" and old is not new:
+            if tensor_of(old, arguments) is not tensor_of(new, arguments):
                 raise TraceError(
                     f"[compile] {self._name} reads the tensor {value!r}, and it was another object "
                     "when it was traced again. Fix: pass it as an argument, or keep one tensor "
@@ -168,8 +191,30 @@ class CompiledStep:
         spec = flatten((args, kwargs), arguments, convert_arrays=True)
         return self._plan(spec, arguments).traced.program
 
+    def explain(self, *args: Any, **kwargs: Any) -> Explanation:
+        """What this step was compiled to; arguments are traced for, as a call would, but not run.
+
+        >>> import narae
+        >>> report = narae.compile(lambda x: x + 1).explain(narae.ones(2))
+        >>> report.plans[0].reason, len(report.plans[0].program.nodes)
+        ('the first call', 1)
+        """
+        if args or kwargs or not self._plans:
+            self.program(*args, **kwargs)
+        plans = [plan for plans in self._plans.values() for plan in plans]
+        return Explanation(self._name, tuple(of_plan(plan) for plan in plans))
+
     def __repr__(self) -> str:
         return f"<compiled {self._name}, traced {self.traces} times>"
+
+
+def _worth_keeping(plans: Iterable[Plan]) -> list[Plan]:
+    """Plans that may fit again, and the two latest others: what they compiled may be borrowed."""
+    kept: list[Plan] = []
+    others: list[Plan] = []
+    for plan in plans:
+        (kept if plan.guards.lost() is None else others).append(plan)
+    return [*others[-2:], *kept[-6:]]
 
 
 def _as_taps(taps: Sequence[str] | Mapping[str, Callable[[Tensor], Tensor]]) -> Taps:
@@ -192,8 +237,8 @@ def argument_names(function: Any, spec: Any, count: int) -> list[str]:
     (_, ((_, args), (_, kwargs))) = spec
     plain = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     for name, item in [*zip(plain, args, strict=False), *kwargs]:
-        if hasattr(item, "index") and not isinstance(item, tuple):
-            labels[item.index] = name
+        if isinstance(item, Leaf):
+            labels[item] = name
     return labels
 
 

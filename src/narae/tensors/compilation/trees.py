@@ -9,19 +9,10 @@ from narae.tensors.creation import from_numpy
 from narae.tensors.tensor import Tensor
 
 
-class Leaf:
-    """The place of a tensor in a structure."""
+class Leaf(int):
+    """The place of a tensor in a structure: a number that Python compares quickly."""
 
-    __slots__ = ("index",)
-
-    def __init__(self, index: int) -> None:
-        self.index = index
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Leaf) and other.index == self.index
-
-    def __hash__(self) -> int:
-        return hash((Leaf, self.index))
+    __slots__ = ()
 
 
 class Fixed:
@@ -49,23 +40,24 @@ class Fixed:
 
 def flatten(item: Any, tensors: list[Tensor], convert_arrays: bool = False) -> Any:
     """The structure of nested tuples, lists and dicts; their tensors are appended to a list."""
-    if isinstance(item, np.ndarray) and convert_arrays:
-        item = from_numpy(item)
     if isinstance(item, Tensor):
         tensors.append(item)
         return Leaf(len(tensors) - 1)
-    if isinstance(item, dict):
-        parts = tuple((key, flatten(x, tensors, convert_arrays)) for key, x in item.items())
-        return type(item), parts
     if isinstance(item, (tuple, list)):
-        return type(item), tuple(flatten(x, tensors, convert_arrays) for x in item)
+        return type(item), tuple([flatten(x, tensors, convert_arrays) for x in item])
+    if isinstance(item, dict):
+        parts = [(key, flatten(x, tensors, convert_arrays)) for key, x in item.items()]
+        return type(item), tuple(parts)
+    if convert_arrays and isinstance(item, np.ndarray):
+        tensors.append(from_numpy(item))
+        return Leaf(len(tensors) - 1)
     return Fixed(item)
 
 
 def unflatten(spec: Any, tensors: Sequence[Any]) -> Any:
     """Put tensors back into a structure."""
     if isinstance(spec, Leaf):
-        return tensors[spec.index]
+        return tensors[spec]
     if isinstance(spec, Fixed):
         return spec.value
     kind, parts = spec

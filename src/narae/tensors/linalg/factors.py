@@ -8,6 +8,7 @@ from narae import primitives as p
 from narae.base.errors import NotSupportedError, ShapeError, explain
 from narae.primitives.linear_algebra import diagonal_matrix, off_diagonal, tril, triu
 
+from ..autocast import in_float32
 from ..creation import constant
 from ..eager import apply, converted
 from ..linear import matmul, shape_text
@@ -46,6 +47,7 @@ def _factored(x: Tensor, upper: bool, check: str) -> tuple[Tensor, Tensor]:
     return (factor.mT if upper else factor), info
 
 
+@in_float32
 @takes_out
 def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
     """The triangular factor of symmetric positive-definite matrices: A = L Lᵀ, or Uᵀ U.
@@ -65,6 +67,7 @@ def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
     return _factored(square("linalg.cholesky", A), upper, "linalg.cholesky")[0]
 
 
+@in_float32
 @takes_out
 def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> Any:
     """`cholesky`, and for each matrix the order of the first minor that is not positive (or 0)."""
@@ -75,6 +78,7 @@ def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -
 # --- QR and reflections ---------------------------------------------------------------------
 
 
+@in_float32
 @takes_out
 def qr(A: Tensor, mode: str = "reduced") -> Any:
     """A = Q R with orthonormal columns in Q and an upper triangular R.
@@ -101,6 +105,7 @@ def qr(A: Tensor, mode: str = "reduced") -> Any:
     return qr_result(*apply(p.qr, matrix("linalg.qr", A), mode=mode))
 
 
+@in_float32
 @takes_out
 def householder_product(A: Tensor, tau: Tensor) -> Tensor:
     """The first m columns of the product of reflections I - tau[i] v[i] v[i]ᵀ, as in `geqrf`.
@@ -164,6 +169,7 @@ def reflections(A: Tensor, tau: Tensor) -> tuple[Tensor, Tensor]:
     return vectors, inner
 
 
+@in_float32
 @takes_out
 def ormqr(
     input: Tensor, tau: Tensor, other: Tensor, left: bool = True, transpose: bool = False

@@ -8,6 +8,7 @@ from typing import Any
 
 from narae.base.errors import ShapeError, explain
 
+from ..autocast import in_float32
 from ..linear import matmul, shape_text
 from ..random import randn
 from ..tensor import Tensor
@@ -16,6 +17,7 @@ from .factors import qr
 from .spectra import svd
 
 
+@in_float32
 def svd_lowrank(
     A: Tensor, q: int | None = 6, niter: int | None = 2, M: Tensor | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -57,6 +59,7 @@ def _range(A: Tensor, q: int, niter: int) -> Tensor:
     return basis
 
 
+@in_float32
 def pca_lowrank(
     A: Tensor, q: int | None = None, center: bool = True, niter: int = 2
 ) -> tuple[Tensor, Tensor, Tensor]:

@@ -10,6 +10,7 @@ from narae import primitives as p
 from narae.base.errors import ShapeError, explain
 from narae.base.shapes import broadcast_shapes, normalize_dim
 
+from ..autocast import low_precision
 from ..contracting import chain_matmul
 from ..contracting import cross as cross_along
 from ..creation import constant, ones
@@ -136,6 +137,7 @@ def matrix_exp(A: Tensor) -> Tensor:
     return apply(p.matrix_exp, A)  # type: ignore[no-any-return]
 
 
+@low_precision
 @takes_out
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     """The sum of products along a dimension; the others broadcast.

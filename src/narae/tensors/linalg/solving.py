@@ -11,6 +11,7 @@ from narae.base.dtypes import INT64
 from narae.base.errors import ConfigError, NotSupportedError, ShapeError, explain
 from narae.base.shapes import Shape
 
+from ..autocast import in_float32
 from ..creation import constant
 from ..eager import apply, converted
 from ..linear import matmul, shape_text
@@ -68,6 +69,7 @@ def _solved(what: str, A: Tensor, B: Tensor, left: bool, check: bool) -> tuple[T
     return x.mT, info
 
 
+@in_float32
 @takes_out
 def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
     """X with A X = B (or X A = B) for invertible square matrices.
@@ -98,6 +100,7 @@ def _inverted(what: str, A: Tensor, check: bool) -> tuple[Tensor, Tensor]:
     return apply(p.solve, A, eye_like(A, size, size), check=what if check else "")  # type: ignore[no-any-return]
 
 
+@in_float32
 @takes_out
 def inv(A: Tensor) -> Tensor:
     """The inverse of square matrices (.., n, n).
@@ -113,6 +116,7 @@ def inv(A: Tensor) -> Tensor:
     return _inverted("linalg.inv", A, True)[0]
 
 
+@in_float32
 @takes_out
 def inv_ex(A: Tensor, *, check_errors: bool = False) -> Any:
     """`inv`, and for each matrix the place of the first zero pivot, from 1 (or 0)."""
@@ -236,6 +240,7 @@ def ldl_solve(LD: Tensor, pivots: Tensor, B: Tensor, *, hermitian: bool = False)
 DRIVERS = ("gels", "gelsy", "gelsd", "gelss")
 
 
+@in_float32
 def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> Any:
     """The X that makes the length of A X - B least; the shortest one if there are several.
 
@@ -352,6 +357,7 @@ def _tolerance(what: str, name: str, value: Any, A: Tensor, batch: Shape) -> Ten
     return expand(converted(value, A._value.dtype), batch)
 
 
+@in_float32
 @takes_out
 def pinv(
     A: Tensor,
@@ -390,6 +396,7 @@ def pinv(
 # --- tensors as matrices --------------------------------------------------------------------
 
 
+@in_float32
 @takes_out
 def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
     """The inverse for `tensordot`: A as a square matrix of its first `ind` and other dimensions."""
@@ -411,6 +418,7 @@ def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
     return reshape(_inverted(what, square_matrix, True)[0], (*columns, *rows))
 
 
+@in_float32
 @takes_out
 def tensorsolve(A: Tensor, B: Tensor, dims: Sequence[int] | None = None) -> Tensor:
     """X with tensordot(A, X, X.ndim) = B.

@@ -10,6 +10,7 @@ from narae.base.dtypes import INT64
 from narae.base.errors import ConfigError, NotSupportedError, explain
 from narae.base.shapes import broadcast_shapes
 
+from ..autocast import in_float32
 from ..creation import constant
 from ..eager import apply, converted
 from ..results import named_result
@@ -34,6 +35,7 @@ def _is_upper(what: str, UPLO: str) -> bool:
     return UPLO in ("U", "u")
 
 
+@in_float32
 @takes_out
 def eigh(A: Tensor, UPLO: str = "L") -> Any:
     """Eigenvalues in rising order, and eigenvectors in columns, of symmetric matrices.
@@ -54,6 +56,7 @@ def eigh(A: Tensor, UPLO: str = "L") -> Any:
     return eigh_result(*apply(p.eigh, square("linalg.eigh", A), upper=upper))
 
 
+@in_float32
 @takes_out
 def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
     """Eigenvalues of symmetric matrices in rising order."""
@@ -97,6 +100,7 @@ def _check_driver(what: str, driver: str | None) -> None:
         )
 
 
+@in_float32
 @takes_out
 def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> Any:
     """A = U diag(S) Vh with orthonormal columns in U and rows in Vh, S in falling order.
@@ -114,6 +118,7 @@ def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> 
     return svd_result(*apply(p.svd, matrix("linalg.svd", A), full_matrices=full_matrices))
 
 
+@in_float32
 @takes_out
 def svdvals(A: Tensor, *, driver: str | None = None) -> Tensor:
     """Singular values in falling order: (.., n, m) -> (.., min(n, m))."""
@@ -144,6 +149,7 @@ def slogdet(A: Tensor) -> Any:
 # --- rank and condition ---------------------------------------------------------------------
 
 
+@in_float32
 @takes_out
 def matrix_rank(
     A: Tensor, tol: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None
@@ -188,6 +194,7 @@ def _batch_with(batch: Any, *limits: Any) -> Any:
     return broadcast_shapes(batch, *shapes, what="linalg.matrix_rank")
 
 
+@in_float32
 @takes_out
 def cond(A: Tensor, p: Any = None) -> Tensor:
     """The condition number: the norm of A times the norm of its inverse; inf if it is singular.

@@ -8,6 +8,7 @@ import numpy as np
 from narae import primitives as p
 from narae.base.errors import ShapeError, explain
 
+from ..autocast import in_float32
 from ..creation import constant
 from ..eager import apply
 from ..linear import shape_text
@@ -63,6 +64,7 @@ def logdet(input: Tensor) -> Tensor:
     return apply(p.where, apply(p.eq, sign, -1.0), math.nan, size)  # type: ignore[no-any-return]
 
 
+@in_float32
 def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
     """The pseudo-inverse; singular values up to rcond * the largest count as 0."""
     return solving.pinv(input, rtol=rcond)  # type: ignore[no-any-return]
@@ -71,6 +73,7 @@ def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
 # --- Cholesky -------------------------------------------------------------------------------
 
 
+@in_float32
 @takes_out
 def cholesky(input: Tensor, upper: bool = False) -> Tensor:
     """The triangular factor of symmetric positive-definite matrices; see `linalg.cholesky`."""
@@ -81,6 +84,7 @@ def _lower(L: Tensor, upper: bool) -> Tensor:
     return L.mT if upper else L
 
 
+@in_float32
 @takes_out
 def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor:
     """X with A X = B, from the Cholesky factor of A.
@@ -98,6 +102,7 @@ def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor:
     return apply(p.cholesky_solve, B, _lower(L, upper))  # type: ignore[no-any-return]
 
 
+@in_float32
 @takes_out
 def cholesky_inverse(L: Tensor, upper: bool = False) -> Tensor:
     """The inverse of A, from its Cholesky factor: (.., n, n)."""
@@ -109,12 +114,14 @@ def cholesky_inverse(L: Tensor, upper: bool = False) -> Tensor:
 # --- QR and singular values -----------------------------------------------------------------
 
 
+@in_float32
 @takes_out
 def geqrf(input: Tensor) -> Any:
     """Householder vectors and scales of a QR factorization, for `orgqr` and `ormqr`."""
     return geqrf_result(*apply(p.geqrf, matrix("geqrf", input)))
 
 
+@in_float32
 @takes_out
 def qr(input: Tensor, some: bool = True) -> Any:
     """A = Q R; without `some`, Q is square."""
@@ -122,6 +129,7 @@ def qr(input: Tensor, some: bool = True) -> Any:
     return qr_result(*apply(p.qr, matrix("qr", input), mode=mode))
 
 
+@in_float32
 @takes_out
 def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> Any:
     """A = U diag(S) Vᵀ.
@@ -143,6 +151,7 @@ def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> Any:
 # --- LU and triangular systems --------------------------------------------------------------
 
 
+@in_float32
 def lu(A: Tensor, pivot: bool = True, get_infos: bool = False, out: Any = None) -> Any:
     """The LU factors in one matrix and the pivots; see `linalg.lu_factor`.
 
@@ -157,6 +166,7 @@ def lu(A: Tensor, pivot: bool = True, get_infos: bool = False, out: Any = None) 
     return deliver_all(found, out, "lu")
 
 
+@in_float32
 @takes_out
 def lu_solve(b: Tensor, LU_data: Tensor, LU_pivots: Tensor) -> Tensor:
     """X with A X = b, from the LU factors of A."""
@@ -177,6 +187,7 @@ def lu_unpack(
     return lu_unpack_result(P, *triangles)
 
 
+@in_float32
 @takes_out
 def triangular_solve(
     b: Tensor, A: Tensor, upper: bool = True, transpose: bool = False, unitriangular: bool = False

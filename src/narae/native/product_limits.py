@@ -1,0 +1,10 @@
+"""Measured numbers that schedules of products go by."""
+
+PIECE_FLOPS = 1_600_000  # of a piece: about 20 µs of one core
+PIECES = 32  # enough for any thread to find work until the end
+READ_FLOPS = 20  # multiply-adds in the time that an element takes from beyond the cache
+CACHE = 600_000  # bytes of a core's second-level cache that blocks may fill
+PANEL_CACHE = 400_000  # of these, for B
+PANEL = 16_384  # bytes of a panel that stays in the first-level cache
+LEAST_DEPTH, DEPTH = 128, 256  # terms of a block: at least, and where B is packed for each block
+FAR = 1024  # bytes from row to row of B beyond which it is worth packing
