@@ -88,11 +88,11 @@ class Meaning:
         for store in self.nest.stores:
             where = places(self.sizes, store.strides, store.offset)
             value = np.broadcast_to(self.values[store.node], self.sizes)
-            if 0 in self.sizes[self.nest.outer :] and 0 not in self.sizes[: self.nest.outer]:
+            if 0 in self.sizes[self.nest.outer :]:
+                if any(store.strides[self.nest.outer :]) or 0 in self.values[store.node].shape:
+                    continue  # no element, nothing to store
                 row = (1,) * (len(self.sizes) - self.nest.outer)
                 where = places(self.sizes[: self.nest.outer] + row, store.strides, store.offset)
-                if 0 in self.values[store.node].shape:
-                    continue  # no element, nothing to store
                 value = np.broadcast_to(self.values[store.node], where.shape)
             with np.errstate(all="ignore"):
                 self.slots[store.slot][where] = value.astype(store.dtype)

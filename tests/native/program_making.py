@@ -17,7 +17,6 @@ from narae.ir.builder import Builder, building
 
 Array = np.ndarray[Any, Any]
 SIZES = (1, 1, 2, 3, 4, 5, 7, 8, 9, 16, 17, 33)
-MOST = 20_000  # elements of a value
 INT64, BOOL = np.dtype(np.int64), np.dtype(bool)
 
 
@@ -27,10 +26,18 @@ class Making:
     Args:
         below: a choice: a whole number from 0 to n - 1.
         dtype: of its floating point values.
+        sizes, most: what sizes new inputs have, and how many elements they have at most.
     """
 
-    def __init__(self, below: Callable[[int], int], dtype: Any = np.float64) -> None:
+    def __init__(
+        self,
+        below: Callable[[int], int],
+        dtype: Any = np.float64,
+        sizes: Sequence[int] = SIZES,
+        most: int = 3000,
+    ) -> None:
         self.below, self.dtype = below, np.dtype(dtype)
+        self.sizes, self.most = sizes, most
         self.builder = Builder("random")
         self.arrays: list[Array] = []
         self.pool: list[Value] = []
@@ -51,7 +58,7 @@ class Making:
         """A shape that is not too large."""
         sizes: list[int] = []
         for _ in range(self.below(5) if rank is None else rank):
-            fitting = [n for n in SIZES if n * prod(sizes) <= 3000]
+            fitting = [n for n in self.sizes if n * prod(sizes) <= self.most]
             sizes.append(self.of(fitting))
         return tuple(sizes)
 
@@ -94,7 +101,7 @@ class Making:
         """One more operation; nothing where it does not fit."""
         made = self.of(STEPS)(self)
         for value in made if isinstance(made, tuple) else (made,):
-            if isinstance(value, Value) and value.size <= MOST:
+            if isinstance(value, Value) and value.size <= 7 * self.most:
                 self.pool.append(value)
 
     def moved(self, value: Any, *sources: Value) -> Any:
@@ -347,7 +354,7 @@ def _matmul(making: Making) -> Any:
     x = making.value()
     if len(x.shape) < 2:
         return None
-    columns, inner = making.of(SIZES), x.shape[-1]
+    columns, inner = making.of(making.sizes), x.shape[-1]
     batch = x.shape[:-2]
     if making.chance(3):
         batch = tuple(1 if making.chance() else n for n in batch)[making.below(len(batch) + 1) :]
@@ -366,7 +373,7 @@ def _matmul(making: Making) -> Any:
 def _turned_matmul(making: Making) -> Any:
     """x.T @ y, as the gradient of a weight."""
     x = making.value(rank=2)
-    y = making.input((x.shape[0], making.of(SIZES)))
+    y = making.input((x.shape[0], making.of(making.sizes)))
     return p.mul(p.matmul(p.permute(x, dims=(1, 0)), y), 1.0 / x.shape[0])
 
 
@@ -520,7 +527,7 @@ def _linear(making: Making) -> Any:
     x = making.value()
     if not x.shape:
         return None
-    outs = making.of(SIZES)
+    outs = making.of(making.sizes)
     w, b = making.input((outs, x.shape[-1])), making.input((outs,))
     return p.gelu(p.mul(p.linear(x, w, b), 1.0 / x.shape[-1]), approximate=False)
 

@@ -203,13 +203,24 @@ def test_linear(m, transposed, dtype):
     assert packed == (m > 512 and (transposed or dtype.itemsize == 2))
 
 
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("m", [16, 600])
+@pytest.mark.parametrize("out_dtype", [BF16, F32], ids=str)
+def test_pairs_of_bfloat16(m, transposed, out_dtype):
+    """Two terms an instruction, where there is one for it."""
+    product = linear(m, 70, 75, BF16, transposed=transposed, bias=True, out_dtype=out_dtype)
+    lowered = check(product, WIDE)
+    assert ("dpbf16ps" in lowered.stages[-1].kernel.text) == ("avx512bf16" in WIDE.features)
+    check(convolution(4, 6, 8, 33, dtype=BF16), WIDE)
+
+
 def test_constant_weight_is_packed_by_a_stage_of_its_own():
     lowered = check(linear(20, 64, 128, transposed=True, b_constant=True), WIDE)
     assert [stage.slots for stage in lowered.stages] == [("b", "packed"), ("a", "packed", "c")]
     assert lowered.temporaries == {"packed": 64 * 128 * 4}
 
 
-def convolution(n, size, c, o, stride=1, **options):
+def convolution(n, size, c, o, stride=1, dtype=F32, **options):
     """3 x 3 taps over channels-last images with a halo of one pixel."""
     high, out = size + 2, (size - 1) // stride + 1
     rows = (
@@ -218,7 +229,7 @@ def convolution(n, size, c, o, stride=1, **options):
         RowDim(out, stride * c, o),
     )
     terms = (TermDim(3, high * c, 3 * c * o), TermDim(3, c, c * o), TermDim(c, 1, o))
-    return Product((), rows, terms, o, 1, F32, F32, **options)
+    return Product((), rows, terms, o, 1, dtype, dtype, **options)
 
 
 def weight_gradient(n, size, c, o, dtype=F32):

@@ -50,6 +50,11 @@ class _Expanding(Builder):
         self.checks: list[Value] = []
         self._known: dict[Any, Any] = {}
 
+    def _new_name(self) -> str:
+        """Other names than those of the traced program, which inputs keep."""
+        self._names += 1
+        return f"t{self._names - 1}"
+
     def add(self, operation: Any, operands: Sequence[Operand], attrs: dict[str, Any]) -> Any:
         """The result of an operation, in primitives."""
         if isinstance(operation, Composite):
@@ -275,6 +280,11 @@ def _spans_all_but(node: Node, dim: int, shape: Any) -> bool:
     return whole and math.prod(attrs["step"]) == 1
 
 
+def _power(x: Any, y: Any) -> Any:
+    """A square is a product."""
+    return p.mul(x, x) if p.is_number(y) and y == 2 and isinstance(x, Value) else NotImplemented
+
+
 def _itself(x: Any) -> Any:
     """Values never change, so that a copy, or one without a history, is the value."""
     return x
@@ -290,6 +300,7 @@ RULES: dict[Any, Callable[..., Any]] = {
     p.max_pool: max_pool,
     p.max_pool_grad: max_pool_grad,
     p.permute: _same_order,
+    p.pow_: _power,
     p.reshape: _same_shape,
     p.scan: _scan,
     p.scatter_add: _scatter_add,

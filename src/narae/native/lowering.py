@@ -150,6 +150,16 @@ class Lowering:
             self._constants[id(array)] = Ref(buffer, lay.dense(array.shape))
         return self._constants[id(array)]
 
+    def memory_order(self, value: Any) -> list[int]:
+        """The dimensions of a value, outermost in memory first; as they are if it has no place."""
+        dims = range(len(value.shape))
+        base = self.graph.follow(value)[0] if isinstance(value, Value) else value
+        if id(base) not in self._refs:
+            return list(dims)
+        layout = self.ref(value).layout
+        inner = [min((abs(s) for _, s in dim), default=0) for dim in layout.dims]
+        return sorted(dims, key=lambda dim: -inner[dim])
+
     def new_buffer(self, dtype: Any, size: int, about: str = "") -> Buffer:
         """Room in the arena."""
         return Buffer(np.dtype(dtype), max(1, size), about=about)
@@ -170,7 +180,9 @@ class Lowering:
                 self._copies[key] = source
             else:
                 ref = Ref(self.new_buffer(value.dtype, value.size, "copy"), target)
-                self.tasks.append(copy_task(source, ref, self.machine, self._is_late(value)))
+                task = copy_task(source, ref, self.machine, self._is_late(value))
+                task.prepares = True
+                self.tasks.append(task)
                 self._copies[key] = ref
         return self._copies[key]
 

@@ -60,8 +60,9 @@ def _assembled(lowering: "Lowering", node: Node) -> Ref:
     """Where the new value is; those who make parts of it may ask first."""
     out = node.outputs[0]
     if id(out) not in lowering.assembled:
+        order = lowering.memory_order(node.operands[0])
         lowering.assembled[id(out)] = lowering.decided(out) or Ref(
-            lowering.new_buffer(out.dtype, out.size, out.name), lay.dense(out.shape)
+            lowering.new_buffer(out.dtype, out.size, out.name), lay.dense(out.shape, order)
         )
     return lowering.assembled[id(out)]
 

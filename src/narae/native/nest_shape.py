@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
-from .nest import Apply, Index, Load, Lookup, Nest, NestNode, Number, Random, Reduce, Store, Strides
+from .nest import Apply, Index, Load, Lookup, Nest, NestNode, Random, Reduce, Store, Strides
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def references(node: NestNode) -> tuple[int, ...]:
 def normalised(nest: Nest) -> Loops:
     """The loops of a nest, as few as possible, in the order that the nest has them."""
     loops = _as_given(nest)
-    if not any(isinstance(node, Reduce) for node in loops.nodes) and 0 not in loops.sizes[1:]:
+    if not any(isinstance(node, Reduce) for node in loops.nodes) and loops.row_size:
         loops = replace(loops, outer=len(loops.sizes), place=(0,) * len(loops.sizes))
     return merged(_without_ones(loops))
 
@@ -153,8 +153,3 @@ def dependence(loops: Loops) -> list[frozenset[int]]:
             dims -= set(loops.row)
         out.append(frozenset(dims))
     return out
-
-
-def is_constant(node: NestNode) -> bool:
-    """Whether a node is a number."""
-    return isinstance(node, Number)

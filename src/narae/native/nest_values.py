@@ -9,6 +9,7 @@ from typing import Any
 
 from narae.base.dtypes import BOOL, NumpyDType, is_floating
 
+from . import vecmath
 from .emit import Function, Val
 from .nest_integers import INTEGER_BINARY, absolute_integer, integer_power, sign_integer
 from .nest_types import converted, register_type, rounded
@@ -82,19 +83,10 @@ FLOAT_BINARY: dict[str, Binary] = {
 }
 
 
-def _approximated(operation: str) -> Any:
-    """A function of the vector mathematics, or None."""
-    try:
-        from . import vecmath
-    except ImportError:
-        return None
-    return vecmath.FUNCTIONS.get(operation) or vecmath.BINARY.get(operation)
-
-
 def float_function(operation: str) -> Any:
     """The function of floats that a primitive is, or None."""
     own = FLOAT_UNARY.get(operation) or FLOAT_BINARY.get(operation)
-    return own or _approximated(operation)
+    return own or vecmath.FUNCTIONS.get(operation) or vecmath.BINARY.get(operation)
 
 
 # --- the table ------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ class Panels:
         width: columns of a panel, a multiple of `lanes`.
         lanes: elements of a vector.
         b_type, type: elements of B, and of the panels.
-        pair: if a panel's element is two terms (see `pairs`): how far they are from each other in B.
+        pair: if an element of a panel is two terms (see `pairs`): how far they are apart in B.
     """
 
     batch: tuple[tuple[int, int], ...]
@@ -133,19 +133,28 @@ def _load(f: Function, spec: Panels, at: Val, kind: Type, columns: int | None = 
 
 
 def _emit_terms(
-    f: Function, spec: Panels, terms: Terms, b: Val, to: Val, body: Callable[[Val, Val], None]
+    f: Function,
+    spec: Panels,
+    terms: Terms,
+    b: Val,
+    to: Val,
+    body: Callable[[Val, Val], None],
+    place: int = 0,
 ) -> None:
-    """Loops over the terms; the panel goes on by one row with each. B is an address or an index."""
+    """Loops over the terms; the panel goes on by one row with each. B is an address or an index.
+
+    `place` is that of the first of `terms` among all of the panel.
+    """
     if not terms:
         body(b, to)
         return
     (size, stride), inner = terms[0], terms[1:]
     step = f.int(spec.width)
-    for other, _ in spec.terms[len(spec.terms) - len(terms) + 1 :]:
+    for other, _ in spec.terms[place + 1 :]:
         step = f.mul(step, f.int(other))
     with f.loop(0, size, 1, [b, to]) as loop:
         at_b, at_to = loop.carried
-        _emit_terms(f, spec, inner, at_b, at_to, body)
+        _emit_terms(f, spec, inner, at_b, at_to, body, place + 1)
         is_index = at_b.type == I64
         ahead = (
             f.add(at_b, f.int(stride)) if is_index else f.at(at_b, stride, memory_type(spec.b_type))

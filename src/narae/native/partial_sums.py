@@ -1,8 +1,8 @@
 """Partial sums added up: C = (C +) (bias +) partials[0] + partials[1] + …, always in this order."""
 
-from .axes import Axis, Level, Range, State, emit_levels, part_of, whole
 from .emit import Function, Val
 from .kernel import Kernel, Machine, begin_kernel, finish_kernel, slot_pointer
+from .levels import Level, LoopDim, Range, State, emit_levels, part_of, whole
 from .microkernel import element_type, load_as, memory_type, store_as, sum_type
 from .product import Product, RowDim
 from .product_form import count, merged, outer_dims
@@ -16,25 +16,25 @@ def sum_kernel(product: Product, partials: int, machine: Machine) -> Kernel:
     lanes = machine.lanes(sums.bytes)
     rows, columns = _rows(product)
     outputs = columns * count(rows)
-    axes = [Axis(dim.size, (dim.a, dim.c)) for dim in rows] + [Axis(columns, (1, 1))]
-    chunk_of = _chunks(axes, BYTES // (partials * sums.bytes), 4 * lanes)
+    loops = [LoopDim(dim.size, (dim.a, dim.c)) for dim in rows] + [LoopDim(columns, (1, 1))]
+    chunk_of = _chunks(loops, BYTES // (partials * sums.bytes), 4 * lanes)
     f, args, piece, _ = begin_kernel()
     places = [slot_pointer(f, args, number) for number in range(2 + product.bias)]
     places[1] = f.at(places[1], product.c_offset, memory_type(element_type(product.out_dtype)))
-    ranges, pieces, rest = [whole(axis) for axis in axes], 1, piece
+    ranges, pieces, rest = [whole(dim) for dim in loops], 1, piece
     for number, chunk in chunk_of:
-        parts = -(-axes[number].size // chunk)
-        ranges[number] = part_of(f, axes[number], f.binary("urem", rest, f.int(parts)), chunk)
+        parts = -(-loops[number].size // chunk)
+        ranges[number] = part_of(f, loops[number], f.binary("urem", rest, f.int(parts)), chunk)
         rest = f.binary("udiv", rest, f.int(parts))
         pieces *= parts
     levels = [Level(number, 1, True) for number in range(len(rows))]
     levels.append(Level(len(rows), 4 * lanes, True))
     emit_levels(
         f,
-        axes,
+        loops,
         levels,
         State(tuple(ranges), tuple(places)),
-        lambda state: _emit_sum(f, product, axes, state, partials, outputs, lanes),
+        lambda state: _emit_sum(f, product, loops, state, partials, outputs, lanes),
     )
     return finish_kernel(
         "partial_sums",
@@ -58,22 +58,22 @@ def _rows(product: Product) -> tuple[tuple[RowDim, ...], int]:
     return rows, product.columns
 
 
-def _chunks(axes: list[Axis], elements: int, step: int) -> list[tuple[int, int]]:
-    """(axis, indices of a piece) so that a piece has about so many elements."""
-    if len(axes) == 1:
+def _chunks(loops: list[LoopDim], elements: int, step: int) -> list[tuple[int, int]]:
+    """(dim, indices of a piece) so that a piece has about so many elements."""
+    if len(loops) == 1:
         chunk = max(step, elements - elements % step)
-        return [(0, chunk)] if chunk < axes[0].size else []
+        return [(0, chunk)] if chunk < loops[0].size else []
     inner = 1
-    for axis in axes[1:]:
-        inner *= axis.size
+    for dim in loops[1:]:
+        inner *= dim.size
     chunk = max(1, elements // inner)
-    return [(0, chunk)] if chunk < axes[0].size else []
+    return [(0, chunk)] if chunk < loops[0].size else []
 
 
 def _emit_sum(
     f: Function,
     product: Product,
-    axes: list[Axis],
+    loops: list[LoopDim],
     state: State,
     partials: int,
     outputs: int,
@@ -82,10 +82,10 @@ def _emit_sum(
     """A few vectors of one row."""
     sums, c_type = sum_type(product.dtype), element_type(product.out_dtype)
     source, c, *bias = state.places
-    for axis, current in zip(axes, state.ranges, strict=True):
+    for dim, current in zip(loops, state.ranges, strict=True):
         start = f.int(current.start)
-        source = f.at(source, f.mul(start, f.int(axis.strides[0])), sums)
-        c = f.at(c, f.mul(start, f.int(axis.strides[1])), memory_type(c_type))
+        source = f.at(source, f.mul(start, f.int(dim.strides[0])), sums)
+        c = f.at(c, f.mul(start, f.int(dim.strides[1])), memory_type(c_type))
     columns: Range = state.ranges[-1]
     extent = columns.extent or 1
     for v in range(-(-extent // lanes)):

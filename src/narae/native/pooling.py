@@ -67,6 +67,8 @@ def max_pool(
     """The largest of each window, and where in the plane it is: the first of equals, NaN wins."""
     if math.prod(x.shape[2:]) >= 2**31 or x.dtype == BOOL:
         return NotImplemented
+    if not _all_touch(x.shape[2:], kernel, stride, padding, dilation):
+        return NotImplemented  # which place a window of padding has is left to NumPy
     lowest = -math.inf if x.dtype.kind not in "iu" else int(np.iinfo(x.dtype).min)
     windows = _windows(_padded(x, padding, lowest), kernel, stride, dilation)
     rank = len(kernel)
@@ -81,6 +83,20 @@ def max_pool(
     shape = tuple(out.shape[: 2 + rank])
     index = p.cast(p.reshape(place, shape=shape), dtype=np.dtype(np.int64))
     return p.reshape(out, shape=shape), index
+
+
+def _all_touch(
+    space: Shape, kernel: Shape, stride: Shape, padding: Any, dilation: Shape
+) -> bool:
+    """Whether no window lies in the padding alone."""
+    for size, taps, step, (low, high), gap in zip(
+        space, kernel, stride, padding, dilation, strict=True
+    ):
+        starts = range(-low, size + high - gap * (taps - 1), step)
+        reached = (range(start, start + gap * taps, gap) for start in starts)
+        if not all(any(0 <= place < size for place in window) for window in reached):
+            return False
+    return True
 
 
 def max_pool_grad(grad_out: Any, indices: Any, *, x_shape: Shape) -> Any:

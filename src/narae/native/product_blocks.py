@@ -45,10 +45,11 @@ def blocks_of(
         direct: whether B is not packed for the whole piece.
     """
     size, terms = sum_type(product.dtype).bytes, count(product.terms)
-    pack = direct and is_far(product, width) and math.prod(rows) >= 64
+    converts = product.column_stride == 1 and product.dtype.itemsize < size
+    pack = direct and (converts or is_far(product, width)) and math.prod(rows) >= 64
     dim, block = None, terms
     keeps = partials > 1 or product.out_dtype == (np.float32 if size == 4 else np.float64)
-    if keeps and (pack or _is_turned(product) or terms * width * size > limits.PANEL_CACHE):
+    if keeps and (pack or is_turned(product) or terms * width * size > limits.PANEL_CACHE):
         dim, block = _term_block(product, rows, min(columns, max(width, 256)), partials, pack)
     depth = terms if dim is None else block * count(product.terms[dim + 1 :])
     panels = max(1, limits.PANEL_CACHE // max(1, depth * width * size))
@@ -64,7 +65,7 @@ def is_far(product: Product, width: int) -> bool:
     return apart * size >= limits.FAR and apart > 2 * width
 
 
-def _is_turned(product: Product) -> bool:
+def is_turned(product: Product) -> bool:
     """Whether rows, not terms, are next to each other in A."""
     rows = min((abs(dim.a) for dim in product.rows), default=0)
     return bool(product.terms) and rows == 1 and abs(product.terms[-1].a) > 1

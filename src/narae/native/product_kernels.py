@@ -5,10 +5,10 @@ for piece: for column block: for term block: for row tile: for column tile: bloc
 
 from dataclasses import dataclass, replace
 
-from .axes import Range, State, emit_levels, part_of, whole
 from .dots import emit_dots
 from .emit import Function, Int, Type, Val
 from .kernel import Kernel, Machine, begin_kernel, finish_kernel, slot_pointer
+from .levels import Range, State, emit_levels, part_of, whole
 from .microkernel import Block, element_type, emit_block, memory_type
 from .packing import emit_panels, pack_kernel
 from .partial_sums import sum_kernel
@@ -125,12 +125,12 @@ def _scratch(plan: Plan) -> int:
 
 def _piece_state(plan: Plan, f: Function, piece: Val) -> tuple[State, int]:
     """The ranges of a piece, and how many pieces there are."""
-    ranges = [whole(axis) for axis in plan.axes]
+    ranges = [whole(dim) for dim in plan.loops]
     pieces, rest = 1, piece
     for number, chunk in reversed(plan.piece_cuts()):
-        axis = plan.axes[number]
-        parts = -(-axis.size // chunk)
-        ranges[number] = part_of(f, axis, f.binary("urem", rest, f.int(parts)), chunk)
+        dim = plan.loops[number]
+        parts = -(-dim.size // chunk)
+        ranges[number] = part_of(f, dim, f.binary("urem", rest, f.int(parts)), chunk)
         rest = f.binary("udiv", rest, f.int(parts))
         pieces *= parts
     return State(tuple(ranges), ()), pieces
@@ -146,10 +146,10 @@ def _emit_batch(plan: Plan, f: Function, state: State, scratch: Val) -> None:
         if plan.schedule.pack == Pack.PIECE:
             state = _packed_here(plan, f, state, scratch)
         emit_levels(
-            f, plan.axes, levels[cut:], state, lambda inner: _emit_blocks(plan, f, inner, scratch)
+            f, plan.loops, levels[cut:], state, lambda inner: _emit_blocks(plan, f, inner, scratch)
         )
 
-    emit_levels(f, plan.axes, levels[:cut], state, packed)
+    emit_levels(f, plan.loops, levels[:cut], state, packed)
 
 
 def _packed_here(plan: Plan, f: Function, state: State, scratch: Val) -> State:
@@ -185,16 +185,18 @@ def _emit_blocks(plan: Plan, f: Function, state: State, scratch: Val) -> None:
     if plan.blocked and start != "c":
         nothing, begin = (TermDim(0, 0, 0),), start
         emit_levels(
-            f, plan.axes, tiles, state, lambda tile: _emit_tile(plan, f, tile, begin, nothing)
+            f, plan.loops, tiles, state, lambda tile: _emit_tile(plan, f, tile, begin, nothing)
         )
         start = "c"
 
     def block(state: State) -> None:
         if plan.schedule.pack == Pack.BLOCK:
             state = _packed_here(plan, f, state, scratch)
-        emit_levels(f, plan.axes, tiles, state, lambda tile: _emit_tile(plan, f, tile, start, None))
+        emit_levels(
+            f, plan.loops, tiles, state, lambda tile: _emit_tile(plan, f, tile, start, None)
+        )
 
-    emit_levels(f, plan.axes, plan.block_levels(), state, block)
+    emit_levels(f, plan.loops, plan.block_levels(), state, block)
 
 
 def _emit_tile(
@@ -204,7 +206,7 @@ def _emit_tile(
     rows = range(plan.first_row, plan.column)
     a_rows, c_rows = [0], [0]
     for number in rows:
-        extent, (stride, _, c_stride) = state.ranges[number].extent or 1, plan.axes[number].strides
+        extent, (stride, _, c_stride) = state.ranges[number].extent or 1, plan.loops[number].strides
         a_rows = [x + i * stride for x in a_rows for i in range(extent)]
         c_rows = [x + i * c_stride for x in c_rows for i in range(extent)]
     inner, length = _inner_terms(plan, f, state)
@@ -256,9 +258,9 @@ def _inner_terms(plan: Plan, f: Function, state: State) -> tuple[tuple[TermDim, 
 
 
 def _address(plan: Plan, f: Function, state: State, operand: int, base: Val, kind: Type) -> Val:
-    """base + the sum of first index * stride over all axes."""
-    for axis, current in zip(plan.axes, state.ranges, strict=True):
-        stride = axis.strides[operand]
+    """base + the sum of first index * stride over all dimensions."""
+    for dim, current in zip(plan.loops, state.ranges, strict=True):
+        stride = dim.strides[operand]
         if stride == 0 or current.start == 0:
             continue
         if isinstance(current.start, int):

@@ -1,11 +1,11 @@
-"""What follows from a product and its schedule: operands as read and written, axes and levels."""
+"""What follows from a product and its schedule: operands as read and written, loops and levels."""
 
 import math
 from dataclasses import replace
 
-from .axes import Axis, Level
 from .emit import I32, Type
 from .kernel import Machine
+from .levels import Level, LoopDim
 from .microkernel import element_type, sum_type
 from .packing import Panels
 from .pairs import in_pairs, suits_pairs
@@ -15,7 +15,7 @@ from .product_schedule import Pack, choose
 
 
 class Plan:
-    """A product with its schedule: axes, levels and the register block follow from both."""
+    """A product with its schedule: loops, levels and the register block follow from both."""
 
     def __init__(self, form: Form, machine: Machine, empty: bool) -> None:
         self.pairs = suits_pairs(form.product, machine)
@@ -32,12 +32,12 @@ class Plan:
         batch, rows, terms = self._operands()
         self.terms = terms
         self.cut_terms = self._cut_terms()
-        axes = [Axis(dim.size, (dim.a, dim.b, dim.c)) for dim in batch]
-        axes += [Axis(dim.size, (dim.a, 0, dim.c)) for dim in rows]
-        axes += [Axis(self.product.columns, (0, self._column_step(), 1))]
+        loops = [LoopDim(dim.size, (dim.a, dim.b, dim.c)) for dim in batch]
+        loops += [LoopDim(dim.size, (dim.a, 0, dim.c)) for dim in rows]
+        loops += [LoopDim(self.product.columns, (0, self._column_step(), 1))]
         moves = self.schedule.pack != Pack.BLOCK  # else a block's terms begin where it is packed
-        axes += [Axis(dim.size, (dim.a, dim.b * moves, 0)) for dim in terms[: self.cut_terms]]
-        self.axes = axes
+        loops += [LoopDim(dim.size, (dim.a, dim.b * moves, 0)) for dim in terms[: self.cut_terms]]
+        self.loops = loops
         self.first_row, self.column = len(batch), len(batch) + len(rows)
 
     @property
@@ -117,24 +117,24 @@ class Plan:
         return tuple(replace(d, b=s if d.b else 0) for d, s in zip(batch, strides, strict=True))
 
     def _cut_terms(self) -> int:
-        """How many of the term dimensions are axes."""
+        """How many of the term dimensions are loops around the tile."""
         if self.schedule.blocks.term_dim is not None:
             return self.schedule.blocks.term_dim + 1
         return 1 if self.schedule.partials > 1 else 0
 
     def piece_cuts(self) -> list[tuple[int, int]]:
-        """(axis, indices of a piece), the last one changing from piece to piece."""
+        """(dim, indices of a piece), the last one changing from piece to piece."""
         schedule = self.schedule
         cuts = []
         if schedule.partials > 1:
-            size = self.axes[self.column + 1].size
+            size = self.loops[self.column + 1].size
             cuts.append((self.column + 1, -(-size // schedule.partials)))
         if schedule.column_chunk < self.product.columns:
             cuts.append((self.column, schedule.column_chunk))
         outer = [(number, 1) for number in range(schedule.outer)]
         if self.column:
             outer.append((schedule.outer, schedule.chunk))
-        return cuts + [(axis, step) for axis, step in outer if step < self.axes[axis].size]
+        return cuts + [(dim, step) for dim, step in outer if step < self.loops[dim].size]
 
     def batch_levels(self) -> list[Level]:
         """Loops over the batch."""

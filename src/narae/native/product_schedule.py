@@ -10,9 +10,9 @@ from enum import Enum
 from . import product_limits as limits
 from .dots import suits_dots
 from .kernel import Machine
-from .microkernel import element_type, sum_type
+from .microkernel import sum_type
 from .product import Product
-from .product_blocks import Blocks, blocks_of, is_far
+from .product_blocks import Blocks, blocks_of, is_far, is_turned
 from .product_form import Form, count
 from .product_pieces import Grid, grid_of, size_of
 from .register_tile import Tile, choose_tile
@@ -97,7 +97,7 @@ def _pack(form: Form, pairs: bool) -> Pack:
     product = form.product
     rows, terms = count(product.rows), count(product.terms)
     size = sum_type(product.dtype).bytes
-    converts = element_type(product.dtype).bytes != size and rows >= 64
+    converts = product.dtype.itemsize < size and rows >= 64 and not is_turned(product)
     must = pairs or (product.column_stride != 1 and product.columns > 1)
     if not (must or converts):
         return Pack.BEFORE if product.b_constant and is_far(product, 0) else Pack.NOT

@@ -103,9 +103,7 @@ class _Scheduler:
         if task.host is not None:
             self._note(self.open_phase(task), task.accesses, None)
             return
-        if task.prepares:
-            for step in task.make(0):
-                self._prepare(step, self._ready(step))
+        if task.prepares and self._prepared(task):
             return
         chain = self._chain_for(task)
         if chain is not None:
@@ -115,6 +113,15 @@ class _Scheduler:
         else:
             steps = task.make(pieces_of_chain(task, ahead))
         self._place(steps, task)
+
+    def _prepared(self, task: Task) -> bool:
+        """Whether a task could be put before the last phase."""
+        waits = [self._phase_of(b) for b in task.reads]
+        if any(phase is self.last for phase in waits):
+            return False
+        for step in task.make(0):
+            self._prepare(step, self._ready(step, task.extra_reads))
+        return True
 
     # --- chains -------------------------------------------------------------------------------
 

@@ -1,8 +1,8 @@
-"""Loops around a register tile: axes, cut into pieces, blocks and tiles.
+"""Loops around a register tile: dimensions, cut into pieces, blocks and tiles.
 
-An axis is one dimension with its stride in each operand. A level takes an axis' current range and
-cuts it into parts; the last level of an axis is its tile, and what is left at the end is a shorter
-tile, which is code of its own. So an axis of 100 with levels 32 and 8 is
+A dimension has a stride in each operand. A level takes its current range and cuts it into parts;
+the last level of a dimension is its tile, and what is left at the end is a shorter tile, which is
+code of its own. So a dimension of 100 with levels 32 and 8 is
 
     for i in range(0, 100, 32): for j in range(i, min(i + 32, 100), 8): tile of 8 (or 4)
 """
@@ -14,7 +14,7 @@ from .emit import Function, Int, Val
 
 
 @dataclass(frozen=True)
-class Axis:
+class LoopDim:
     """A dimension: its size and its strides in the operands (in elements)."""
 
     size: int
@@ -23,7 +23,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Range:
-    """The part of an axis that the code at hand works on.
+    """The part of a dimension that the code at hand works on.
 
     Attributes:
         start: the first index.
@@ -43,42 +43,42 @@ class Range:
 
 @dataclass(frozen=True)
 class Level:
-    """Cuts an axis into parts of `step` indices.
+    """Cuts a dimension into parts of `step` indices.
 
     Attributes:
-        axis: its number.
+        dim: its number.
         tile: whether parts are tiles, each with its own code for what is left at the end;
             otherwise they are blocks, whose last one is just shorter.
     """
 
-    axis: int
+    dim: int
     step: int
     tile: bool
 
 
 @dataclass(frozen=True)
 class State:
-    """Where the code at hand is: the range of each axis, and the operands' addresses."""
+    """Where the code at hand is: the range of each dimension, and the operands' addresses."""
 
     ranges: tuple[Range, ...]
     places: tuple[Val, ...]
 
-    def at(self, axis: int, part: Range) -> "State":
-        """The same with another range of an axis."""
-        return replace(self, ranges=(*self.ranges[:axis], part, *self.ranges[axis + 1 :]))
+    def at(self, dim: int, part: Range) -> "State":
+        """The same with another range of a dimension."""
+        return replace(self, ranges=(*self.ranges[:dim], part, *self.ranges[dim + 1 :]))
 
 
-def whole(axis: Axis) -> Range:
-    """All of an axis."""
-    return Range(0, axis.size, axis.size)
+def whole(dim: LoopDim) -> Range:
+    """All of a dimension."""
+    return Range(0, dim.size, dim.size)
 
 
-def part_of(f: Function, axis: Axis, number: Int, chunk: int) -> Range:
-    """Part `number` of an axis that is cut into chunks."""
-    if chunk >= axis.size:
-        return whole(axis)
+def part_of(f: Function, dim: LoopDim, number: Int, chunk: int) -> Range:
+    """Part `number` of a dimension that is cut into chunks."""
+    if chunk >= dim.size:
+        return whole(dim)
     start = f.mul(f.int(number), f.int(chunk))
-    return _part(f, start, chunk, axis.size, axis.size % chunk == 0)
+    return _part(f, start, chunk, dim.size, dim.size % chunk == 0)
 
 
 def _part(f: Function, start: Int, step: int, stop: Int, equal: bool) -> Range:
@@ -93,7 +93,7 @@ Body = Callable[[State], None]
 
 
 def emit_levels(
-    f: Function, axes: Sequence[Axis], levels: Sequence[Level], state: State, body: Body
+    f: Function, loops: Sequence[LoopDim], levels: Sequence[Level], state: State, body: Body
 ) -> None:
     """Write the loops of all levels, outermost first, around a body."""
     if not levels:
@@ -102,13 +102,13 @@ def emit_levels(
     level, inner = levels[0], levels[1:]
 
     def inside(part: Range) -> None:
-        emit_levels(f, axes, inner, state.at(level.axis, part), body)
+        emit_levels(f, loops, inner, state.at(level.dim, part), body)
 
-    current = state.ranges[level.axis]
+    current = state.ranges[level.dim]
     if current.extent is not None:
         _static(f, current, level, inside)
     elif level.tile:
-        _tiles_until(f, axes[level.axis], current, level.step, inside)
+        _tiles_until(f, loops[level.dim], current, level.step, inside)
     else:
         with f.loop(current.start, current.stop, level.step) as loop:
             inside(_part(f, loop.index, level.step, current.stop, False))
@@ -135,15 +135,15 @@ def _static(f: Function, current: Range, level: Level, inside: Callable[[Range],
 
 
 def _tiles_until(
-    f: Function, axis: Axis, current: Range, step: int, inside: Callable[[Range], None]
+    f: Function, dim: LoopDim, current: Range, step: int, inside: Callable[[Range], None]
 ) -> None:
-    """A range whose end is known when the code runs: only the axis' very end has a short tile."""
+    """A range whose end is known when the code runs: only its very end has a short tile."""
     with f.loop(current.start, _plus(f, current.stop, 1 - step), step) as loop:
         inside(Range(loop.index, step, f.add(loop.index, f.int(step))))
-    left = axis.size % step
+    left = dim.size % step
     if left:
-        with f.when(f.compare("eq", f.int(current.stop), f.int(axis.size))):
-            inside(Range(axis.size - left, left, axis.size))
+        with f.when(f.compare("eq", f.int(current.stop), f.int(dim.size))):
+            inside(Range(dim.size - left, left, dim.size))
 
 
 def _plus(f: Function, x: Int, y: int) -> Int:
