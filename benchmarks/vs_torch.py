@@ -1,7 +1,8 @@
 """Training steps and predictions: Narae and every mode of PyTorch in turn, in one run.
 
     python benchmarks/vs_torch.py [--only cnn,lstm] [--rounds 10] [--threads 2] [--write]
-    python benchmarks/vs_torch.py --compile-times --memory [--write]
+    python benchmarks/vs_torch.py --compile-times [--only cnn] [--write]
+    python benchmarks/vs_torch.py --memory [--only cnn,lstm] [--write]
 
 A step begins with NumPy arrays and ends with a number of Python's. All contenders take turns of a
 few steps, so that a noisy machine disturbs them alike; the medians of all steps are compared, and
@@ -36,7 +37,7 @@ from workloads import BFLOAT16_ROWS, ROWS, Array, Workload
 
 STEPS_TO_AGREE = 20
 TOLERANCE = 1e-3  # of a loss: relative above 1, absolute below
-TOLERANCE_BFLOAT16 = 5e-2  # 8 bits of precision, rounded in other places
+TOLERANCE_BFLOAT16 = 1e-2  # 8 bits of precision, rounded in other places: 5e-3 was measured
 TURN_SECONDS = 0.1  # how long a turn lasts, if a step is shorter
 GEOMETRIC_TARGET = 0.50
 PEAK_TARGET = 0.60  # of ResNet-18
@@ -98,8 +99,20 @@ def largest_difference(ours: Contender, theirs: Contender, batches: Sequence[Any
     for arrays in batches:
         got, wanted = ours.values(arrays), theirs.values(arrays)
         apart = np.abs(got - wanted) / np.maximum(1.0, np.abs(wanted))
+        if not np.isfinite(apart).all():
+            return math.inf
         worst = max(worst, float(apart.max()))
-    return worst if math.isfinite(worst) else math.inf
+    return worst
+
+
+def batches_to_agree(workload: Workload) -> list[list[Array]]:
+    """Training learns one batch by heart; predictions see another one each time.
+
+    Learning new random labels in every step is chaotic: with ResNet-18, PyTorch's own layouts part
+    by 6e-2 within 20 steps, and by 3e-4 with one batch.
+    """
+    seeds = [0] * STEPS_TO_AGREE if workload.trains else range(STEPS_TO_AGREE)
+    return [workload.batch.arrays(seed) for seed in seeds]
 
 
 # --- time -----------------------------------------------------------------------------------
@@ -159,7 +172,7 @@ def compare(result: Result, ours: Contender, weights: Any) -> None:
     """Note how far Narae's losses are from PyTorch's, and how large its program is."""
     workload = result.workload
     theirs = torch_contender(workload, weights, TorchMode())
-    batches = [workload.batch.arrays(seed) for seed in range(STEPS_TO_AGREE)]
+    batches = batches_to_agree(workload)
     result.difference = largest_difference(ours, theirs, batches)
     result.products = products_of(ours, batches[0])
     result.executors = executors_of(ours)
@@ -241,7 +254,7 @@ def remarks(
     lines += [*notes, ""] if notes else []
     executors = ", ".join(sorted(set().union(*(result.executors for result in results))))
     lines.append(
-        f"Measured with {versions()}, {options.threads} threads, on {features()}; "
+        f"Measured with {versions()}, threads: {options.threads}, on {features()}; "
         f"{options.rounds} rounds; Narae's executor: {executors or 'none'}. {neighbours}"
     )
     return lines

@@ -250,11 +250,12 @@ def test_convolution(stride):
     check(convolution(4, 4, 16, 16, stride), WIDE, piece=2)
 
 
+@pytest.mark.parametrize("images", [32, 37])
 @pytest.mark.parametrize("dtype", [F32, BF16], ids=str)
-def test_weight_gradient_in_partial_sums(dtype):
+def test_weight_gradient_in_partial_sums(images, dtype):
     """Long sums for a small C: fixed parts of the images, added up in a fixed order."""
     with small_caches():
-        lowered = check(weight_gradient(32, 14, 8, 16, dtype), WIDE)
+        lowered = check(weight_gradient(images, 14, 8, 16, dtype), WIDE)
     first, last = lowered.stages[-2:]
     assert (first.slots[-1], last.slots) == ("partials", ("partials", "c"))
     assert lowered.temporaries["partials"] == first.kernel.pieces * 9 * 8 * 16 * 4

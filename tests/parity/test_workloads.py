@@ -57,6 +57,25 @@ def test_the_table_has_its_ten_rows_once():
     assert [row.trains for row in w.ROWS] == [True] * 8 + [False] * 2
 
 
+def test_losses_that_are_no_numbers_never_agree(monkeypatch):
+    monkeypatch.syspath_prepend("benchmarks")
+    import vs_torch
+
+    class Fixed:
+        def __init__(self, value):
+            self.value = value
+
+        def values(self, _):
+            return np.array(self.value)
+
+    nan = float("nan")
+    for ours, theirs, wanted in ((1.0, 1.0, 0), (6.0, 4.0, 0.5), (0.2, 0.1, 0.1)):
+        found = vs_torch.largest_difference(Fixed(ours), Fixed(theirs), [None])
+        assert found == pytest.approx(wanted)
+    for ours, theirs in ((nan, 1.0), (1.0, nan), (nan, nan), (float("inf"), 1.0)):
+        assert vs_torch.largest_difference(Fixed(ours), Fixed(theirs), [None]) == float("inf")
+
+
 def test_a_workload_in_bfloat16_is_the_same_model():
     plain = w.ROWS[3]
     row = w.in_bfloat16(plain)

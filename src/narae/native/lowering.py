@@ -186,6 +186,12 @@ class Lowering:
                 self._copies[key] = ref
         return self._copies[key]
 
+    def reorder(self, value: Value) -> None:
+        """Let later readers find a value in row-major order."""
+        ref = self._refs.get(id(value))
+        if ref is not None and ref.layout != lay.dense(value.shape):
+            self._refs[id(value)] = self.copied(value)
+
     def copy_for_reading(self, value: Value) -> None:
         """A nest cannot read a value where it is: let it find a plain copy there."""
         self._refs[id(value)] = self.copied(value)
