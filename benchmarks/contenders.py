@@ -156,9 +156,7 @@ def torch_contender(workload: Workload, weights: Weights, mode: TorchMode) -> Co
         model = model.to(memory_format=torch.channels_last)
         place = partial(torch.Tensor.contiguous, memory_format=torch.channels_last)
     adam = partial(torch.optim.Adam, fused=True) if mode.fused else torch.optim.Adam
-    compile_forward = torch.compile if mode.compiled else unchanged
-    if mode.compiled:
-        torch._dynamo.reset()
+    compile_forward = partial(torch.compile, dynamic=False) if mode.compiled else unchanged
     call = _call_of(torch, workload, model, adam, compile_forward)
     return Contender(mode.label, torch, call, place)
 
@@ -167,6 +165,9 @@ def torch_contenders(
     workload: Workload, weights: Weights, arrays: Sequence[Array], with_compile: bool = True
 ) -> tuple[list[Contender], list[str]]:
     """PyTorch in all its modes, each warmed up, and what is said about those that failed."""
+    import torch
+
+    torch._dynamo.reset()  # it gives up on a function that was compiled for many workloads
     found, notes = [], []
     for mode in torch_modes(workload, with_compile):
         try:

@@ -228,7 +228,9 @@ def _mean_and_back(making: Making) -> Any:
     dim = _dims(making, x)
     mean = p.mean(x, dim=dim, keepdim=True)
     centred = p.sub(x, mean)
-    return making.of([lambda: centred, lambda: p.mean(p.mul(centred, centred), dim=dim, keepdim=True)])()
+    if making.chance():
+        return centred
+    return p.mean(p.mul(centred, centred), dim=dim, keepdim=True)
 
 
 def _places(making: Making) -> Any:
@@ -391,9 +393,7 @@ def _conv(making: Making) -> Any:
     groups = making.of([1, 1, 2, 3])
     channels, outs = groups * making.of([1, 2, 3, 5]), groups * making.of([1, 2, 4, 9])
     kernel = tuple(making.of([1, 2, 3]) for _ in range(rank))
-    fitting = [
-        x for x in making.pool if len(x.shape) == rank + 2 and x.shape[1] % groups == 0
-    ]
+    fitting = [x for x in making.pool if len(x.shape) == rank + 2 and x.shape[1] % groups == 0]
     if fitting and making.chance():
         x = making.of(fitting)
         channels = x.shape[1]
@@ -423,9 +423,10 @@ def _pool(making: Making) -> Any:
     kernel = tuple(making.of([1, 2, 3]) for _ in range(rank))
     attrs = conv_attrs(making, rank)
     attrs["padding"] = tuple(
-        (min(a, k // 2), min(b, k // 2))
-        for (a, b), k in zip(attrs["padding"], kernel, strict=True)
+        (min(a, k // 2), min(b, k // 2)) for (a, b), k in zip(attrs["padding"], kernel, strict=True)
     )
+    if any(map(any, attrs["padding"])):  # or a window may lie in the padding alone
+        attrs["dilation"] = (1,) * rank
     if making.chance():
         attrs = {"stride": kernel, "padding": ((0, 0),) * rank, "dilation": (1,) * rank}
     x = making.value(rank=rank + 2, exact=True)

@@ -238,6 +238,8 @@ class NativeRunner:
 
     def _memory_of(self, inputs: Sequence[Array], outputs: Sequence[Any]) -> Memory:
         def memory(buffer: Buffer) -> Array:
+            if buffer.whole is not None:
+                return memory(buffer.whole)[buffer.start : buffer.start + buffer.size]
             if buffer.kind == "input":
                 array = self._stand_ins.get(buffer.index, inputs[buffer.index])
                 return array.reshape(-1)

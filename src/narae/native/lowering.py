@@ -210,6 +210,7 @@ class Lowering:
     def _find_homes(self) -> dict[int, Ref]:
         """Values that are computed straight into an output, or into the state they replace."""
         homes: dict[int, Ref] = {}
+        viewed = self._refs_read_by_views()
         late = {
             id(x)
             for unit in self.graph.units
@@ -222,35 +223,33 @@ class Lowering:
                 continue
             if position in self.updates:
                 target = self.inputs[self.updates[position]]
-                if id(value) in late and self._may_overwrite(value, target):
+                if id(value) in late and self._may_overwrite(value, target, viewed):
                     homes[id(value)] = Ref(target, lay.dense(value.shape))
             elif id(value) in self.graph.maker:
                 buffer = self._output(position, value)
                 homes[id(value)] = Ref(buffer, lay.dense(value.shape))
         return homes
 
-    def _may_overwrite(self, value: Value, target: Buffer) -> bool:
+    def _may_overwrite(self, value: Value, target: Buffer, viewed: set[int]) -> bool:
         """Whether only the group that computes the new state reads the old, at the same places."""
         unit = self.graph.maker[id(value)]
         old = self.program.inputs[target.index]
         readers = [u for u in self.graph.readers.get(id(old), []) if u.group is not None]
         others = [u for u in readers if u is not unit and u.writes_state and u.node is None]
-        if others or unit.group is None or id(old) in self._refs_read_by_views():
+        if others or unit.group is None or id(old) in viewed:
             return False
         return all(m.at == lay.dense(old.shape) for m in unit.group.members)
 
     def _refs_read_by_views(self) -> set[int]:
         """Inputs that a late group sees through a view: their elements may be at other places."""
-        found: set[int] = set()
-        for unit in self.graph.units:
-            if unit.writes_state:
-                for node in unit.nodes:
-                    for operand in node.operands:
-                        if isinstance(operand, Value):
-                            for base, steps in self.graph.leaves(operand):
-                                if any(isinstance(step, Node) for step in steps):
-                                    found.add(id(base))
-        return found
+        late = [node for unit in self.graph.units if unit.writes_state for node in unit.nodes]
+        values = [x for node in late for x in node.operands if isinstance(x, Value)]
+        return {
+            id(base)
+            for value in values
+            for base, steps in self.graph.leaves(value)
+            if any(isinstance(step, Node) for step in steps)
+        }
 
     def _find_pictures(self) -> dict[int, Value]:
         """Values (by id) that are pictures but for dimensions of size 1, as pooling makes them."""

@@ -29,7 +29,13 @@ def nest_kernel(nest: Nest, machine: Machine) -> Kernel:
     Raises:
         Unsupported: if it applies a primitive that has no native form.
     """
-    return _Writer(nest, machine).kernel()
+    key = repr(nest), machine  # as text, since -0.0 == 0.0
+    if key not in _written:
+        _written[key] = _Writer(nest, machine).kernel()
+    return _written[key]
+
+
+_written: dict[tuple[str, Machine], Kernel] = {}
 
 
 class _Writer:

@@ -4,6 +4,7 @@ for piece: for column block: for term block: for row tile: for column tile: bloc
 """
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from .dots import emit_dots
 from .emit import Function, Int, Type, Val
@@ -48,6 +49,7 @@ class Lowered:
     temporaries: dict[str, int]
 
 
+@lru_cache(maxsize=4096)
 def lower_product(product: Product, machine: Machine, piece: int | None = None) -> Lowered:
     """The kernels of a product.
 

@@ -7,4 +7,5 @@ CACHE = 600_000  # bytes of a core's second-level cache that blocks may fill
 PANEL_CACHE = 400_000  # of these, for B
 PANEL = 16_384  # bytes of a panel that stays in the first-level cache
 LEAST_DEPTH, DEPTH = 128, 256  # terms of a block: at least, and where B is packed for each block
+REUSED = 3  # pieces that read the same far rows of B, from which on it is packed before all
 FAR = 1024  # bytes from row to row of B beyond which it is worth packing

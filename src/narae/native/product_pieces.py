@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from . import product_limits as limits
 from .microkernel import sum_type
 from .product import Product
+from .product_blocks import is_far
 from .product_form import Form, count, footprint, outer_dims
 
 
@@ -50,16 +51,19 @@ def grid_of(form: Form, packs: bool, lanes: int) -> Grid:
         outer, chunk, _ = _cut_rows(product, wanted)
         return Grid(outer, chunk)
     most_columns = max(1, product.columns // (2 * lanes))
-    best, least, pieces = Grid(0, size_of(product, 0)), math.inf, 1
+    best, least, traffic, pieces = Grid(0, size_of(product, 0)), math.inf, 0.0, 1
     for number in range(6):
         parts = min(2**number, most_columns, wanted)
         row_parts = 1 if packs else -(-wanted // parts)
         outer, chunk, row_parts = _cut_rows(product, row_parts)
-        missing = wanted / (row_parts * parts)
-        traffic = _traffic(product, row_parts, parts) * max(1.0, missing) ** 0.5
-        if traffic < least:
-            best, least, pieces = Grid(outer, chunk, parts), traffic, row_parts * parts
-    partials = _partials(product, wanted, pieces, least)
+        read = _traffic(product, row_parts, parts)
+        packed = (1 if row_parts >= limits.REUSED else row_parts) * is_far(product, 0)
+        packing = 2 * packed * count(product.terms) * product.columns
+        cost = (read + packing) * max(1.0, wanted / (row_parts * parts)) ** 0.5
+        if cost < least:
+            best, least = Grid(outer, chunk, parts), cost
+            traffic, pieces = read, row_parts * parts
+    partials = _partials(product, wanted, pieces, traffic)
     return Grid(0, size_of(product, 0), 1, partials) if partials > 1 else best
 
 

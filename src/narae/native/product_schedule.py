@@ -110,7 +110,7 @@ def _pack(form: Form, pairs: bool) -> Pack:
 def _is_reused(product: Product, sizes: tuple[int, ...], width: int) -> bool:
     """Whether many pieces read rows of B that are far from each other."""
     pieces = count(product.rows) // math.prod(sizes)
-    reads = count(product.rows) >= 128 and pieces > 4
+    reads = count(product.rows) >= 128 and pieces >= limits.REUSED
     return reads and is_far(product, width) and count(product.terms) >= limits.LEAST_DEPTH
 
 

@@ -72,7 +72,7 @@ def _cost(sizes: Shape, vectors: int, tile: Tile, terms: int) -> float:
         rows, wide = math.prod(extent for _, extent in choice[:-1]), choice[-1][1]
         total += times * _cycles(rows, wide, terms)
         codes += 1
-    return total * (1 + 0.02 * (codes - 1)) * (1 if codes <= 4 else 4)
+    return total * (1 + 0.04 * (codes - 1)) * (1 if codes <= 4 else 4)
 
 
 def _cycles(rows: int, vectors: int, terms: int) -> float:

@@ -151,15 +151,14 @@ class _Writer:
     def _checked(
         self, found: Val, base: Val, source: Val, column: Val | None, behind: Any = None
     ) -> None:
-        """Below zero counts from the end; outside, the status word is set and nothing is added."""
+        """Outside of the dimension, the status word is set and nothing is added."""
         f, size = self.f, self.f.int(self.scatter.size)
-        wrapped = f.select(f.compare("slt", found, f.int(0)), f.add(found, size), found)
-        inside = f.compare("ult", wrapped, size)
+        inside = f.compare("ult", found, size)
         outside = f.binary("xor", inside, f.const(1, inside.type))
         with f.when(outside):
             f.store(f.const(1, I32), self.status)
         with f.when(inside):
-            line = f.mul(f.add(base, wrapped), f.int(self.scatter.behind))
+            line = f.mul(f.add(base, found), f.int(self.scatter.behind))
             if column is not None:
                 self._add(f.add(line, column), source, 0)
             else:

@@ -13,6 +13,7 @@ from .views import check_writable, version_before, write
 
 def in_place(function: Callable[..., Tensor], name: str) -> Callable[..., Tensor]:
     """The method that writes the result of `function(x, …)` into x."""
+
     def method(self: Tensor, *arguments: Any, **options: Any) -> Tensor:
         check_writable(self, name)
         compute = function if modes.autocast is None else as_given(function)

@@ -1,0 +1,224 @@
+"""Random programs, and programs that were once wrong, on the native executor.
+
+Planted faults that it has seen: rows that a window reads twice taken for rows in order; fusing
+into a group that something in between waits for; a view that cuts through nested factors.
+"""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+pytest.importorskip("llvmlite")
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from narae import primitives as p
+from narae.ir import trace
+from tests.native.native_checks import (
+    LOOSE,
+    check_program,
+    expected,
+    native_runner,
+)
+from tests.native.program_making import Making, with_gradients
+
+LARGE = {"sizes": (1, 4, 32, 64, 96, 100), "most": 100_000}
+
+
+SEEDS = st.integers(0, 2**32 - 1)
+LENGTHS = st.integers(1, 14)
+
+
+def check_random(seed, length, dtype, gradients=False, **options) -> None:
+    """A walk of so many steps; a failure is reported with the shortest that fails."""
+    random = np.random.default_rng(seed)
+    made = Making(lambda n: int(random.integers(n)), dtype, **options)
+    program, arrays = made.program(length)
+    check_program(with_gradients(program) if gradients else program, arrays, LOOSE)
+
+
+@settings(max_examples=100)
+@given(SEEDS, LENGTHS)
+def test_random_programs(seed, length):
+    check_random(seed, length, "float64")
+
+
+@settings(max_examples=30)
+@given(SEEDS, st.integers(1, 8))
+def test_gradients_of_random_programs(seed, length):
+    check_random(seed, length, "float32", gradients=True)
+
+
+@settings(max_examples=25)
+@given(SEEDS, LENGTHS)
+def test_large_random_programs(seed, length):
+    """Large enough to be cut into pieces, which chains pass on to each other."""
+    check_random(seed, length, "float64", **LARGE)
+
+
+@pytest.mark.slow
+@settings(max_examples=400)
+@given(SEEDS, LENGTHS, st.sampled_from(["float64", "float32", "bfloat16"]))
+def test_many_random_programs(seed, length, dtype):
+    check_random(seed, length, dtype)
+
+
+@pytest.mark.slow
+@settings(max_examples=200)
+@given(SEEDS, LENGTHS)
+def test_gradients_of_many_random_programs(seed, length):
+    check_random(seed, length, "float64", gradients=True)
+
+
+@pytest.mark.slow
+@settings(max_examples=100)
+@given(SEEDS, LENGTHS)
+def test_many_large_random_programs(seed, length):
+    check_random(seed, length, "float32", **LARGE)
+
+
+# --- programs that say one thing each ---------------------------------------------------------
+
+
+def turned(x, rows):
+    """The transpose of x as `rows` rows, flattened."""
+    size = x.size
+    matrix = p.reshape(x, shape=(rows, size // rows))
+    return p.reshape(p.permute(matrix, dims=(1, 0)), shape=(size,))
+
+
+def _two_foldings(x, y):
+    """No loops fit a matrix of (2, 3) and one of (3, 2) at once."""
+    return p.add(turned(x, 2), turned(y, 3)), p.mul(turned(p.exp(x), 3), turned(y, 2))
+
+
+def _foldings_in_a_group(x, y):
+    a = p.exp(p.add(x, y))
+    return p.add(turned(a, 2), turned(p.neg(y), 3)), p.add(turned(a, 3), a)
+
+
+def _cut_through_factors(x, y):
+    a = p.slice_(turned(x, 2), start=(1,), stop=(5,), step=(1,))
+    b = p.slice_(turned(p.mul(y, y), 3), start=(0,), stop=(6,), step=(4,))
+    return (
+        p.exp(a),
+        b,
+        p.reshape(p.sum_(p.reshape(a, shape=(2, 2)), dim=(0,), keepdim=False), shape=(2,)),
+    )
+
+
+def _rows_out_of_order(x, y):
+    """One value for each row, read backwards, in overlapping windows, and twice."""
+    square = p.reshape(p.concat(x, y, x, y, x, y, dim=0), shape=(6, 6))
+    rows = p.amax(square, dim=(1,), keepdim=False)
+    seen = p.windows(rows, dim=0, size=3, step=2)
+    wide = p.expand(p.reshape(rows, shape=(6, 1)), shape=(6, 6))
+    return p.neg(p.flip(rows, dim=(0,))), p.neg(seen), p.sub(p.flip(wide, dim=(0,)), square)
+
+
+def _constants(x, y):
+    table = np.arange(12.0).reshape(6, 2)
+    places = np.array([[0, 5], [3, 3]])
+    return (
+        p.mul(x, table[:, 1]),
+        p.take(x, places, dim=0),
+        p.matmul(p.reshape(x, shape=(1, 6)), table),
+        p.take(table, p.argmax(p.reshape(y, shape=(2, 3)), dim=(1,), keepdim=False), dim=0),
+    )
+
+
+def _computed_places(x, y):
+    """An index that is computed along another dimension than broadcasting says."""
+    matrix = p.reshape(p.concat(x, y, dim=0), shape=(4, 3))
+    places = p.argmax(matrix, dim=(1,), keepdim=False)  # (4,)
+    rows = p.take(p.exp(matrix), places, dim=0)  # (4, 3)
+    square = p.take(p.mul(p.reshape(x, shape=(3, 2)), 2.0), places, dim=0)
+    column = p.reshape(places, shape=(4, 1))
+    return rows, square, p.gather(p.tanh(matrix), column, dim=1), p.take(x, places, dim=0)
+
+
+def _waiting_in_between(x, y):
+    """A group that grows late must not wait for what waits for it."""
+    a = p.exp(x)
+    b = p.matmul(p.reshape(a, shape=(2, 3)), p.reshape(y, shape=(3, 2)))
+    c = p.add(p.sum_(b, dim=(0, 1), keepdim=False), a)
+    d = p.matmul(p.reshape(c, shape=(2, 3)), p.reshape(a, shape=(3, 2)))
+    return p.mul(c, p.sum_(d, dim=(0, 1), keepdim=False)), p.add(a, p.mul(c, 2.0))
+
+
+def _nothing_to_reduce(x, y):
+    return p.sum_(x, dim=(), keepdim=False), p.amax(
+        p.reshape(y, shape=(1, 6)), dim=(0,), keepdim=True
+    )
+
+
+def _first_of_equals(x, y):
+    matrix = p.permute(p.reshape(p.floor(p.concat(x, y, dim=0)), shape=(3, 4)), dims=(1, 0))
+    return tuple(
+        kind(matrix, dim=dim, keepdim=False)
+        for kind in (p.argmax, p.argmin)
+        for dim in ((0,), (1,), (0, 1))
+    )
+
+
+SPECIAL = [
+    _two_foldings,
+    _foldings_in_a_group,
+    _cut_through_factors,
+    _rows_out_of_order,
+    _constants,
+    _computed_places,
+    _waiting_in_between,
+    _nothing_to_reduce,
+    _first_of_equals,
+]
+
+
+@pytest.mark.parametrize("function", SPECIAL)
+def test_special(function):
+    x, y = np.random.default_rng(3).normal(size=(2, 6))
+    check_program(trace(function, [x, y]), [x, y], LOOSE)
+
+
+# --- outputs ----------------------------------------------------------------------------------
+
+
+def _every_kind_of_output(x, y):
+    z = p.exp(x)
+    matrix = p.permute(p.reshape(z, shape=(2, 3)), dims=(1, 0))
+    empty = p.slice_(x, start=(2,), stop=(2,), step=(1,))
+    full = p.full(shape=(2, 2), value=0.5, dtype=np.dtype("float32"))
+    return x, y, x, z, z, matrix, p.reshape(z, shape=(6, 1)), np.arange(3.0), full, empty, z
+
+
+def test_every_output_has_memory_of_its_own():
+    x, y = np.random.default_rng(3).normal(size=(2, 6))
+    runner, _ = check_program(trace(_every_kind_of_output, [x, y]), [x, y], LOOSE)
+    first, second = runner([x, y]), runner([y, x])
+    arrays = [x, y, *first, *second]
+    for place, one in enumerate(arrays):
+        assert not any(np.may_share_memory(one, other) for other in arrays[:place])
+        assert one.flags.c_contiguous and one.flags.writeable
+
+
+def test_a_number_as_output():
+    program = trace(lambda x: (3.0, x), [np.ones(2)])
+    found, wanted = native_runner(program)([np.ones(2)]), expected(program, [np.ones(2)])
+    assert [(x.dtype, x.tolist()) for x in found] == [(x.dtype, x.tolist()) for x in wanted]
+
+
+def test_guard_pages_end_the_process():
+    """The checks above would see a read of one element too many."""
+    code = (
+        "from tests.native.native_checks import guarded\n"
+        "import ctypes\n"
+        "x = guarded((3,), 'float32')\n"
+        "print(ctypes.c_float.from_address(x.ctypes.data + 8).value)\n"
+        "ctypes.c_float.from_address(x.ctypes.data + 12).value\n"
+        "print('beyond')\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.returncode < 0 and run.stdout == "nan\n", run.stderr
