@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _BYTE = np.dtype(np.uint8)
 # Floating-point operations in a nanosecond, at least; to decide into how many pieces to cut.
 FLOPS_PER_NANOSECOND = 50
+FEW_COLUMNS = 64
 # Fewer rows do not make good use of the matrix they are multiplied by.
 ROWS_OF_A_PIECE = 32
 
@@ -58,8 +59,7 @@ def _lower_matmul(lowering: "Lowering", unit: Unit) -> None:
     assert node is not None
     x, y = (lowering.ref(operand) for operand in node.operands)
     out = node.outputs[0]
-    turned = _column_stride(y.layout) != 1 and _column_stride(_turned(x.layout)) == 1
-    if turned and unit.bias is None:
+    if unit.bias is None and _better_turned(x.layout, y.layout):
         # out.T = y.T @ x.T reads memory along columns
         x, y = Ref(y.buffer, _turned(y.layout)), Ref(x.buffer, _turned(x.layout))
         shape = (*out.shape[:-2], out.shape[-1], out.shape[-2])
@@ -78,6 +78,17 @@ def _lower_matmul(lowering: "Lowering", unit: Unit) -> None:
     lowering.set_ref(result, Ref(ref.buffer, shown))
     if not fits:
         _bring_home(lowering, result)
+
+
+def _better_turned(x: Layout, y: Layout) -> bool:
+    """Whether x's rows make better columns than y's columns: in order of memory, and more of them.
+
+    Columns go through vectors; a product with 28 of them leaves much of each vector empty.
+    """
+    if _column_stride(_turned(x)) != 1:
+        return False
+    rows, columns = x.shape[-2], y.shape[-1]
+    return _column_stride(y) != 1 or (columns < FEW_COLUMNS and rows >= 2 * columns)
 
 
 def _bring_home(lowering: "Lowering", out: Value) -> None:

@@ -313,7 +313,13 @@ class Graph:
             unit = self.maker.get(id(base))
             if unit is None or unit.node is None or unit.bias is not None:
                 continue
+            vector = self.follow(bias)[0]
+            before = self.maker.get(id(vector))
+            if before is not None and (before.last > unit.first or _depends(before, unit)):
+                continue
             if self._is_row_vector(unit.node, base, views, bias, node):
+                if before is not None:
+                    unit.needs.add(before)
                 unit.bias, unit.out, unit.views = self.follow(bias)[0], node.outputs[0], views
                 unit.last = place
                 self.maker[id(node.outputs[0])] = unit
@@ -323,10 +329,10 @@ class Graph:
     def _is_row_vector(
         self, product: Node, base: Value, views: Sequence[Node], bias: Value, node: Node
     ) -> bool:
-        """Whether `bias` is an input with one number for each column of a product read here only."""
+        """Whether `bias` has one number for each column of a product that is read here only."""
         alone = all(self.uses.get(id(x), 0) == 1 for x in (base, *(v.outputs[0] for v in views)))
         vector, _ = self.follow(bias)
-        if not alone or vector.node is not None or vector.dtype != base.dtype:
+        if not alone or id(vector) in self.inlined or vector.dtype != base.dtype:
             return False
         shape = tuple(node.outputs[0].shape)
         if product.operation is p.matmul:
@@ -345,7 +351,7 @@ class Graph:
 
     def _find_stored(self) -> set[int]:
         """Values that are read by another unit than the one that makes them, or are results."""
-        stored: set[int] = set()
+        stored = {id(unit.bias) for unit in self.units if unit.bias is not None}
         for unit in self.units:
             for node in unit.nodes:
                 for value in self.bases(node):
