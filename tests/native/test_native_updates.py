@@ -4,6 +4,7 @@ Planted faults that it has seen: old states read after they were replaced; a sta
 another kernel of the same phase reads it; updates done twice after an interrupt.
 """
 
+import dis
 import sys
 
 import numpy as np
@@ -334,29 +335,37 @@ def test_an_interrupt_between_calls_leaves_no_old_addresses():
     while not finished:
         stop += 1
         fresh = strided_copy(np.full(5, float(stop)))
-        finished = _ran_through(runner, [fresh], stop)
+        finished = ran_through(lambda x=fresh: runner([x]), stop, native.__file__)
         assert runner([fresh])[0].tolist() == [stop + 1.0] * 5
         other = np.full(5, 0.5)
         assert runner([other])[0].tolist() == [1.5] * 5
-    assert stop > 50
+    assert stop > 15
 
 
-def _ran_through(runner, arrays, stop):
-    """Whether a call ends before so many of the runner's instructions were executed."""
-    count = 0
+def ran_through(call, stop, *places):
+    """Whether a call ends before Python could interrupt it so many times in files of some places.
+
+    As in CPython, that is where a function begins or a call has returned.
+    """
+    count, before = 0, {}
 
     def stopping(frame, event, _):
         nonlocal count
-        if frame.f_code.co_filename == native.__file__:
+        code = frame.f_code
+        if any(place in code.co_filename for place in places):
             frame.f_trace_opcodes = True
-            count += event == "opcode"
+            if event == "opcode":
+                name = dis.opname[code.co_code[frame.f_lasti]]
+                count += name == "RESUME" or before.get(frame, "").startswith("CALL")
+                before[frame] = name
             if count == stop:
+                count += 1
                 raise KeyboardInterrupt
         return stopping
 
     sys.settrace(stopping)
     try:
-        runner(arrays)
+        call()
     except KeyboardInterrupt:
         return False
     finally:
@@ -379,34 +388,10 @@ def test_an_interrupted_step_is_done_or_not_done():
         step(one)
     count, stop, finished = 9, 0, False
     while not finished:
-        stop += 5
-        finished = _ran_through_floors(lambda: step(one), stop)
+        stop += 1
+        finished = ran_through(lambda: step(one), stop, "/narae/native/", "/compilation/")
         states = {*a.numpy().tolist(), *b.numpy().tolist()}
         assert states in ({float(count)}, {float(count + 1)}), stop
         count = int(states.pop())
-    assert stop > 300 and count > 20
+    assert stop > 50 and count > 20
     assert step(one).numpy()[0] == 2 * (count + 1)
-
-
-def _ran_through_floors(call, stop):
-    """Whether a call ends before so many instructions of the native executor and of `compile`."""
-    count = 0
-
-    def stopping(frame, event, _):
-        nonlocal count
-        name = frame.f_code.co_filename
-        if "/narae/native/" in name or "/compilation/" in name:
-            frame.f_trace_opcodes = True
-            count += event == "opcode"
-            if count == stop:
-                raise KeyboardInterrupt
-        return stopping
-
-    sys.settrace(stopping)
-    try:
-        call()
-    except KeyboardInterrupt:
-        return False
-    finally:
-        sys.settrace(None)
-    return True
