@@ -12,7 +12,7 @@ import numpy as np
 
 from narae import primitives as p
 from narae.autograd.vjp import vjp_program
-from narae.ir import Program, Value, evaluate
+from narae.ir import Program, Value, evaluate, trace
 from narae.ir.builder import Builder, building
 
 Array = np.ndarray[Any, Any]
@@ -80,14 +80,15 @@ class Making:
         size = prod(shape)
         spread = np.linspace(-1.4, 1.6, size) if size else np.zeros(0)
         array = self.random.permutation(spread).reshape(shape)
-        return self._input(array.astype(self.dtype))
+        return self.raw(array.astype(self.dtype))
 
     def indices(self, shape: Sequence[int], size: int) -> Value:
         """A new input of places below a size."""
         dtype = self.of([np.int64, np.int64, np.int32])
-        return self._input(self.random.integers(0, size, tuple(shape)).astype(dtype))
+        return self.raw(self.random.integers(0, size, tuple(shape)).astype(dtype))
 
-    def _input(self, array: Array) -> Value:
+    def raw(self, array: Array) -> Value:
+        """A new input of any dtype."""
         value = self.builder.input(array.shape, array.dtype, f"x{len(self.arrays)}")
         self.arrays.append(array)
         self.exact.add(id(value))
@@ -206,6 +207,14 @@ def _counting(making: Making) -> Any:
         return None
     count = p.mul(p.iota(size=x.shape[-1], dtype=making.dtype), 0.01)
     return p.mul(x, count)
+
+
+def _dropout(making: Making) -> Any:
+    x = making.value()
+    key = making.raw(np.array(making.below(1000), np.uint64))
+    shape = making.of([tuple(x.shape), tuple(x.shape), tuple(x.shape[1:])])
+    keep = p.dropout_mask(key, shape=shape, threshold=2**30)
+    return p.mul(x, p.cast(keep, dtype=making.dtype))
 
 
 # --- reductions -------------------------------------------------------------------------------
@@ -540,12 +549,53 @@ def _attention(making: Making) -> Any:
     return found[0] if isinstance(found, tuple) else found
 
 
+def _cell(making: Making) -> Callable[..., Any]:
+    """A recurrent cell of (w, u, carry, second carry, x)."""
+    form, gate = making.below(4), making.of([p.tanh, p.sigmoid])
+
+    def cell(w: Any, u: Any, h: Any, c: Any, x: Any) -> Any:
+        product = p.mul(p.matmul(h, w), 0.3)
+        new = gate(p.add(product, p.mul(p.matmul(x, u), 0.3)))
+        if form == 0:
+            return new, c, p.mul(new, 2.0)
+        if form == 1:
+            return new, p.add(p.mul(c, 0.5), x), p.sum_(c, dim=(1,), keepdim=True)
+        if form == 2:
+            return c, p.add(new, p.softmax(x, dim=1)), p.permute(h, dims=(1, 0))
+        return p.sub(new, p.amax(new, dim=(0,), keepdim=True)), p.cumsum(c, dim=1), x
+
+    return cell
+
+
+def _scan(making: Making) -> Any:
+    length, batch, size = making.of([1, 2, 5]), making.of([1, 3, 8, 16]), making.of([1, 4, 7, 16])
+    fitting = [x for x in making.pool if len(x.shape) == 3 and x.dtype == making.dtype]
+    x = making.of(fitting) if fitting and making.chance() else making.input((length, batch, size))
+    length, batch, size = x.shape
+    if batch * size > 600 or length > 17:
+        return None
+    shapes = [(size, size), (size, size), (batch, size), (batch, size), (batch, size)]
+    body = trace(_cell(making), [(shape, making.dtype) for shape in shapes], "cell")
+    w, u = making.input((size, size)), making.input((size, size))
+    h, c = (making.input((batch, size)) for _ in range(2))
+    found = p.scan(
+        *(w, u, h, c, x),
+        body=body,
+        constants=2,
+        carries=2,
+        length=length,
+        reverse=making.chance(3),
+    )
+    return tuple(found)
+
+
 STEPS: list[Callable[[Making], Any]] = [
     *[_unary] * 4,
     *[_binary] * 6,
     _where,
     _cast,
     _counting,
+    _dropout,
     *[_reduce] * 3,
     *[_mean_and_back] * 2,
     _places,
@@ -573,4 +623,5 @@ STEPS: list[Callable[[Making], Any]] = [
     _loss,
     _linear,
     _attention,
+    _scan,
 ]

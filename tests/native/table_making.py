@@ -20,10 +20,10 @@ def mix_kernel():
     with f.loop(0, delay, 1, [piece]) as loop:  # through scratch, so that it is not left out
         f.store(f.add(loop.carried[0], loop.index), scratch)
         loop.next = [f.load(scratch, I64)]
-    following = f.binary("srem", f.add(piece, f.int(1)), pieces)
+    following = f.binary("srem", f.add(piece, f.number(1)), pieces)
     there = f.load(f.at(x, piece, I64), I64)
     beside = f.load(f.at(x, following, I64), I64)
-    total = f.add(f.add(f.mul(there, f.int(3)), beside), f.int(1))
+    total = f.add(f.add(f.mul(there, f.number(3)), beside), f.number(1))
     f.store(total, f.at(out, piece, I64))
     return finish_kernel("mix", f, scratch=64)
 
@@ -33,7 +33,7 @@ def bump_kernel():
     f, args, piece, _ = begin_kernel()
     x, out = slot_pointer(f, args, 0), slot_pointer(f, args, 1)
     place = f.at(out, piece, I64)
-    value = f.mul(f.load(place, I64), f.int(5))
+    value = f.mul(f.load(place, I64), f.number(5))
     f.store(f.add(value, f.load(f.at(x, piece, I64), I64)), place)
     return finish_kernel("bump", f)
 

@@ -45,7 +45,7 @@ def adding(number, size=1):
     place = f.at(slot_pointer(f, args, 0), piece, I64)
     value = f.load(place, I64)
     for _ in range(size):
-        value = f.add(value, f.int(number))
+        value = f.add(value, f.number(number))
     f.store(value, place)
     return finish_kernel("adding", f, pieces=4)
 
@@ -96,7 +96,7 @@ def test_functions_of_the_process():
 
 def helped(number):
     helper = Function("helper", [("x", I64)], I64)
-    helper.ret(helper.add(helper.arguments[0], helper.int(number)))
+    helper.ret(helper.add(helper.arguments[0], helper.number(number)))
     f, args, piece, _ = begin_kernel()
     place = f.at(slot_pointer(f, args, 0), piece, I64)
     f.store(f.call("helper", I64, f.load(place, I64)), place)

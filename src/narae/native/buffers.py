@@ -95,9 +95,9 @@ class Task:
     """Something to run, whose kernels are made when it is known how finely it should be cut.
 
     Attributes:
-        make: from the number of pieces that is wished for (0: its own choice) to the steps: some that
-            prepare (packing), and the main one, in order.
-        outer: the size of the outermost dimension, which pieces are cut from; 1 if it cannot be cut.
+        make: from the number of pieces that is wished for (0: its own choice) to the steps: some
+            that prepare (packing), and the main one, in order.
+        outer: the size of the outermost dimension, which pieces are cut from; 1 if it cannot be.
         accesses: of the main step.
         reads, writes: all buffers.
         late: whether it writes to states, after everything else succeeded.

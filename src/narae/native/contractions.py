@@ -8,7 +8,6 @@ import numpy as np
 
 from narae import primitives as p
 from narae.ir import Value
-from narae.ir.program import Node
 
 from . import layout as lay
 from .buffers import Access, Buffer, Ref, Step, Task
@@ -206,19 +205,21 @@ def product_task(
     product: Product, a: Buffer, b: Buffer, c: Buffer, machine: Machine, bias: Buffer | None = None
 ) -> Task:
     """A task that runs a product; packing and partial sums are steps of it."""
-    outer = (*product.batch, *product.rows)
+    outer: tuple[Any, ...] = (*product.batch, *product.rows)
     size = outer[0].size if outer else 1
-    a_parted = _parted(a, [(d.size, d.a) for d in (*outer, *product.terms)], product.a_offset)
+    every: tuple[Any, ...] = (*outer, *product.terms)
+    a_parted = _parted(a, [(d.size, d.a) for d in every], product.a_offset)
     c_dims = [*((d.size, d.c) for d in outer), (product.columns, 1)]
     c_parted = _parted(c, c_dims, product.c_offset)
     b_parted = False
     if product.batch:
-        b_dims = [*((d.size, d.b) for d in (*product.batch, *product.terms))]
+        inner: tuple[Any, ...] = (*product.batch, *product.terms)
+        b_dims = [(d.size, d.b) for d in inner]
         b_parted = _parted(b, [*b_dims, (product.columns, product.column_stride)], product.b_offset)
     accesses = [Access(a, False, a_parted), Access(b, False, b_parted), Access(c, True, c_parted)]
     if bias is not None:
         accesses.append(Access(bias, False, False))
-    flops = 2 * product.columns * math.prod(d.size for d in (*outer, *product.terms))
+    flops = 2 * product.columns * math.prod(d.size for d in every)
     named = {"a": a, "b": b, "c": c, "bias": bias}
 
     def make(pieces: int) -> list[Step]:

@@ -7,7 +7,7 @@ channels. See `product` for the three forms.
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from narae import primitives as p
 from narae.ir import Value
@@ -85,10 +85,8 @@ def _kernel(lowering: "Lowering", w: Value, rows: int) -> Kernel:
     return Kernel(ref, tuple(strides[2:]), strides[rows])
 
 
-def _forward(
-    lowering: "Lowering", node: Node, out_value: Value, bias: Buffer | None
-) -> None:
-    """out[n, o, pixel] = sum over taps and channels of x[n, c, pixel * stride + tap] w[o, c, tap]."""
+def _forward(lowering: "Lowering", node: Node, out_value: Value, bias: Buffer | None) -> None:
+    """out[n, o, pixel] = sum over taps, channels of x[n, c, pixel * stride + tap] w[o, c, tap]."""
     x_value, w = node.operands
     attrs = node.attrs
     groups = attrs["groups"]
@@ -106,8 +104,18 @@ def _forward(
         start -= low * x.space[dim]
     terms.append(TermDim(channels, x.channel, kernel.row))
     batch = _groups(groups, channels * x.channel, columns, columns)
-    _add(lowering, out_value, batch, rows, terms, columns,
-         (x.ref, start), (kernel.ref, 0), (out.ref, out.offset), bias)
+    _add(
+        lowering,
+        out_value,
+        batch,
+        rows,
+        terms,
+        columns,
+        (x.ref, start),
+        (kernel.ref, 0),
+        (out.ref, out.offset),
+        bias,
+    )
 
 
 def _groups(groups: int, a: int, b: int, c: int) -> list[BatchDim]:
@@ -140,8 +148,8 @@ def _add(
         b_offset=b[1],
         c_offset=c[1],
     )
-    buffers = (ref.buffer for ref, _ in (a, b, c))
-    lowering.tasks.append(product_task(product, *buffers, lowering.machine, bias))
+    x, y, z = (ref.buffer for ref, _ in (a, b, c))
+    lowering.tasks.append(product_task(product, x, y, z, lowering.machine, bias))
 
 
 # --- the gradient of the input ------------------------------------------------------------------
@@ -154,7 +162,7 @@ class _Class(NamedTuple):
     """
 
     first: int
-    count: int
+    pixels: int
     taps: int
     first_tap: int
     tap_step: int
@@ -184,8 +192,13 @@ def _grad_x(lowering: "Lowering", node: Node) -> None:
     grad, out = _picture(lowering, grad_value), _result(lowering, out_value)
     kernel = _kernel(lowering, w, 0)
     classes = [
-        _classes(size, w.shape[2 + dim], attrs["stride"][dim], attrs["padding"][dim][0],
-                 attrs["dilation"][dim])
+        _classes(
+            size,
+            w.shape[2 + dim],
+            attrs["stride"][dim],
+            attrs["padding"][dim][0],
+            attrs["dilation"][dim],
+        )
         for dim, size in enumerate(out_value.shape[2:])
     ]
     for chosen in _combinations(classes):
@@ -217,7 +230,7 @@ def _grad_x_of(
     terms = []
     starts = [grad.offset, 0, out.offset]
     for dim, each in enumerate(classes):
-        rows.append(RowDim(each.count, grad.space[dim], out.space[dim] * stride[dim]))
+        rows.append(RowDim(each.pixels, grad.space[dim], out.space[dim] * stride[dim]))
         terms.append(
             TermDim(each.taps, -each.back * grad.space[dim], each.tap_step * kernel.taps[dim])
         )
@@ -226,8 +239,17 @@ def _grad_x_of(
         starts[2] += each.first * out.space[dim]
     terms.append(TermDim(out_channels, grad.channel, kernel.row))
     batch = _groups(groups, out_channels * grad.channel, out_channels * kernel.row, columns)
-    _add(lowering, node.outputs[0], batch, rows, terms, columns,
-         (grad.ref, starts[0]), (kernel.ref, starts[1]), (out.ref, starts[2]))
+    _add(
+        lowering,
+        node.outputs[0],
+        batch,
+        rows,
+        terms,
+        columns,
+        (grad.ref, starts[0]),
+        (kernel.ref, starts[1]),
+        (out.ref, starts[2]),
+    )
 
 
 def _clear(
@@ -249,7 +271,7 @@ def _clear(
 
 
 def _grad_w(lowering: "Lowering", node: Node) -> None:
-    """w'[o, c, tap] = sum over pictures and pixels of x[n, c, pixel * stride + tap] grad[n, o, pixel]."""
+    """w'[o, c, tap] = sum over n and pixels of x[n, c, pixel * stride + tap] grad[n, o, pixel]."""
     grad_value, x_value = node.operands
     out = node.outputs[0]
     attrs = node.attrs
@@ -263,14 +285,25 @@ def _grad_w(lowering: "Lowering", node: Node) -> None:
     rows, terms = [], [TermDim(x_value.shape[0], x.batch, grad.batch)]
     start = x.offset
     for dim, size in enumerate(grad_value.shape[2:]):
-        rows.append(RowDim(out.shape[2 + dim], x.space[dim] * attrs["dilation"][dim], strides[2 + dim]))
+        rows.append(
+            RowDim(out.shape[2 + dim], x.space[dim] * attrs["dilation"][dim], strides[2 + dim])
+        )
         terms.append(TermDim(size, x.space[dim] * attrs["stride"][dim], grad.space[dim]))
         start -= attrs["padding"][dim][0] * x.space[dim]
     rows.append(RowDim(channels, x.channel, strides[1]))
     batch = _groups(groups, channels * x.channel, columns * grad.channel, columns)
     lowering.set_ref(out, ref)
-    _add(lowering, out, batch, rows, terms, columns,
-         (x.ref, start), (grad.ref, grad.offset), (ref, 0))
+    _add(
+        lowering,
+        out,
+        batch,
+        rows,
+        terms,
+        columns,
+        (x.ref, start),
+        (grad.ref, grad.offset),
+        (ref, 0),
+    )
     home = lowering.decided(out)
     if home is not None:
         lowering.tasks.append(copy_task(ref, home, lowering.machine))

@@ -76,7 +76,7 @@ def _sum_terms(
             loop.next = [f.at(at_a, dim.a, a_type), f.at(at_b, dim.b, b_type), *inside]
         return loop.results[2:]
     lanes = block.lanes
-    whole = f.sub(f.int(size), f.binary("urem", f.int(size), f.int(lanes)))
+    whole = f.sub(f.number(size), f.binary("urem", f.number(size), f.number(lanes)))
     with f.loop(0, whole, lanes, [a, b, *sums]) as loop:
         at_a, at_b, *inside = loop.carried
         inside = _multiply(f, block, columns, at_a, at_b, inside, lanes)

@@ -185,7 +185,7 @@ class Function:
         items = ", ".join(f"{scalar} {number_text(value, scalar)}" for value in values)
         return Val(f"<{items}>", scalar.of(len(values)))
 
-    def int(self, value: Int, kind: Type = I64) -> Val:
+    def number(self, value: Int, kind: Type = I64) -> Val:
         """A whole number as a value."""
         return value if isinstance(value, Val) else Val(str(value), kind)
 
@@ -193,7 +193,7 @@ class Function:
         """The address of base[index]."""
         if index == 0:
             return base
-        return self.emit(PTR, f"getelementptr {element.of(0)}, {base}, {self.int(index)}")
+        return self.emit(PTR, f"getelementptr {element.of(0)}, {base}, {self.number(index)}")
 
     def load(self, address: Val, kind: Type, mask: Val | None = None) -> Val:
         """Read; lanes that `mask` leaves out are zero and are not touched in memory."""
@@ -215,7 +215,7 @@ class Function:
     def first_lanes(self, count: Int, lanes: int) -> Val:
         """A mask of the lanes below `count`."""
         steps = self.vector(range(lanes), I64)
-        return self.compare("ult", steps, self.splat(self.int(count), lanes))
+        return self.compare("ult", steps, self.splat(self.number(count), lanes))
 
     # --- arithmetic -------------------------------------------------------------------------
 
@@ -308,13 +308,13 @@ class Function:
         self.line(f"br label %{head}")
         self.label(head)
         loop = Loop(self.fresh(I64, "i"), [self.fresh(x.type, "c") for x in carried])
-        more = self.compare("slt", loop.index, self.int(stop))
+        more = self.compare("slt", loop.index, self.number(stop))
         self.line(f"br {more}, label %{body}, label %{end}")
         self.label(body)
         yield loop
-        following = self.add(loop.index, self.int(step))
+        following = self.add(loop.index, self.number(step))
         self.line(f"br label %{head}")
-        phis = [_phi(loop.index, self.int(start), before, following, self._block)]
+        phis = [_phi(loop.index, self.number(start), before, following, self._block)]
         for name, first, last in zip(loop.carried, carried, loop.next, strict=True):
             phis.append(_phi(name, first, before, last, self._block))
         self._lines[place:place] = phis

@@ -23,7 +23,6 @@ from .report import report_of
 from .scheduling import ChainOf, Phase, Scheduled, lifetimes, schedule
 from .table import Chain, Entry, Table
 
-
 DONE = 1  # the status word that the last kernel sets
 
 
@@ -104,7 +103,7 @@ class NativeRunner:
         self._fill_fixed()
         lowered = built.lowered
         self._inputs = [self._target(buffer) for buffer in lowered.inputs]
-        self._outputs = [b and self._target(b) for b in lowered.outputs]
+        self._outputs = [None if b is None else self._target(b) for b in lowered.outputs]
         self._last: list[Any] = [None] * len(self._inputs)
         self._stand_ins: dict[int, Array] = {}
         self._updated = {position for _, position in built.updates}
@@ -243,10 +242,9 @@ class NativeRunner:
             if buffer.kind == "input":
                 array = self._stand_ins.get(buffer.index, inputs[buffer.index])
                 return array.reshape(-1)
-            if buffer.kind == "output":
-                return outputs[buffer.index].reshape(-1)
-            if buffer.kind == "constant":
-                return buffer.array.reshape(-1)
+            if buffer.kind in ("output", "constant"):
+                owner: Array = buffer.array if buffer.array is not None else outputs[buffer.index]
+                return owner.reshape(-1)
             if buffer not in self._memory:
                 self._memory[buffer] = self._arena_array(buffer)
             return self._memory[buffer]
@@ -255,8 +253,9 @@ class NativeRunner:
 
     def _arena_array(self, buffer: Buffer) -> Array:
         address = self.arena.address(buffer)
-        raw = (ctypes.c_uint8 * buffer.bytes).from_address(address)
-        return np.frombuffer(raw, buffer.dtype)
+        raw: Any = (ctypes.c_uint8 * buffer.bytes).from_address(address)
+        found: Array = np.frombuffer(raw, buffer.dtype)
+        return found
 
     def write(self) -> None:
         """Do the updates of the last call.

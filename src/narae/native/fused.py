@@ -6,7 +6,7 @@ in the same order; values that convolutions read have their channels last.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from narae.ir import Value
@@ -16,7 +16,7 @@ from .buffers import Buffer, Ref
 from .graph import Unit
 from .groups import Group, Member, start_group, start_reduction
 from .layout import Layout, Loops
-from .nest import Nest
+from .nest import Load, Lookup, Nest
 from .nest_building import (
     CannotView,
     LoopsDiffer,
@@ -252,7 +252,8 @@ def _dim_to_cut(nest: Nest) -> int | None:
     """The row dimension that is outermost in memory and can be cut into enough parts."""
     best, farthest = None, -1
     for dim in range(nest.outer, len(nest.sizes)):
-        step = max((abs(x.strides[dim]) for x in nest.nodes if hasattr(x, "slot")), default=0)
+        reads = [x for x in nest.nodes if isinstance(x, (Load, Lookup))]
+        step = max((abs(x.strides[dim]) for x in reads), default=0)
         if parts_of(nest.sizes[dim]) > 1 and step > farthest:
             best, farthest = dim, step
     return best
@@ -265,10 +266,6 @@ def parts_of(size: int) -> int:
 
 def only_used_slots(nest: Nest, buffers: Sequence[Buffer]) -> tuple[Nest, list[Buffer]]:
     """The nest with its slots renumbered, so that only those it uses remain."""
-    from dataclasses import replace
-
-    from .nest import Lookup
-
     items = [*nest.nodes, *nest.stores]
     used = sorted({x.slot for x in items if hasattr(x, "slot")})
     used = sorted({*used, *(x.status for x in items if isinstance(x, Lookup))})

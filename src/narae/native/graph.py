@@ -492,7 +492,7 @@ def _late_nodes(
     late: set[Node] = set()
     for node in reversed(program.nodes):
         view = node.operation.name in VIEWS
-        if not view and not (node.operation.kind == "elementwise"):  # type: ignore[attr-defined]
+        if not view and node.operation.kind != "elementwise":  # type: ignore[attr-defined]
             continue
         if not view and not is_fusible(node):
             continue

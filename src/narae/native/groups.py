@@ -8,8 +8,8 @@ between:
     y = exp(x)                       at: (2, 6) -> 0 … 11
     z = permute(y, (1, 0)) * 2       joins, its elements are at (6, 2) -> 0, 6, 1, 7, …
 
-A reduction makes one value of each *row*: all points that differ in the reduced dimensions only. What
-is computed of such values is a member for each row; what combines them with full values again
+A reduction makes one value of each *row*: all points that differ in the reduced dimensions only.
+What is computed of such values is a member for each row; what combines them with full values again
 needs another round over the row, and joins only where that is cheap.
 """
 

@@ -112,7 +112,7 @@ class _Run(NamedTuple):
 
     start: int
     length: int
-    count: int
+    times: int
     step: int
 
 
@@ -146,10 +146,10 @@ def _gathered(runs: list[_Run]) -> list[_Run]:
     found: list[_Run] = []
     for run in runs:
         for place, other in enumerate(found):
-            ahead = run.start - (other.start + (other.count - 1) * other.step)
-            fits = other.length == run.length and (other.count == 1 or ahead == other.step)
+            ahead = run.start - (other.start + (other.times - 1) * other.step)
+            fits = other.length == run.length and (other.times == 1 or ahead == other.step)
             if fits and ahead > 0:
-                found[place] = _Run(other.start, run.length, other.count + 1, ahead)
+                found[place] = _Run(other.start, run.length, other.times + 1, ahead)
                 break
         else:
             found.append(run)
@@ -162,15 +162,17 @@ def _border_kernel(
     f, args, number, _ = begin_kernel()
     base = slot_pointer(f, args, 0)
     element = {1: I8, 2: Type("i16"), 4: F32, 8: I64}[ref.buffer.dtype.itemsize]
-    first = f.mul(number, f.int(piece))
-    last = f.add(first, f.int(piece))
-    stop = f.select(f.compare("slt", last, f.int(batch)), last, f.int(batch))
+    first = f.mul(number, f.number(piece))
+    last = f.add(first, f.number(piece))
+    stop = f.select(f.compare("slt", last, f.number(batch)), last, f.number(batch))
     lanes = machine.lanes(element.bytes)
     with f.loop(first, stop) as images:
-        start = f.mul(images.index, f.int(part))
+        start = f.mul(images.index, f.number(part))
         for run in runs:
-            with f.loop(0, run.count) as loop:
-                place = f.add(f.add(start, f.int(run.start)), f.mul(loop.index, f.int(run.step)))
+            with f.loop(0, run.times) as loop:
+                place = f.add(
+                    f.add(start, f.number(run.start)), f.mul(loop.index, f.number(run.step))
+                )
                 _zeros(f, f.at(base, place, element), run.length, element, lanes)
     return finish_kernel("border", f, pieces=-(-batch // piece), about="zeros around pictures")
 

@@ -63,9 +63,14 @@ class Kernel:
 NAME = "@KERNEL@"  # stands for the name until the text, which it is made of, is known
 
 
-def begin_kernel() -> tuple[Function, Val, Val, Val]:
-    """A function to write a kernel into, with its three arguments."""
+def begin_kernel(machine: Machine | None = None) -> tuple[Function, Val, Val, Val]:
+    """A function to write a kernel into, with its three arguments.
+
+    The machine tells whether float16 can be converted by an instruction.
+    """
     function = Function(NAME, [("args", PTR), ("piece", I64), ("scratch", PTR)])
+    if machine is not None:
+        function.has_half = bool(machine.features & {"f16c", "neon"})
     args, piece, scratch = function.arguments
     return function, args, piece, scratch
 

@@ -37,7 +37,9 @@ class Range:
     def length(self, f: Function) -> Int:
         """How many indices, as a number or a value."""
         return (
-            self.extent if self.extent is not None else f.sub(f.int(self.stop), f.int(self.start))
+            self.extent
+            if self.extent is not None
+            else f.sub(f.number(self.stop), f.number(self.start))
         )
 
 
@@ -77,15 +79,15 @@ def part_of(f: Function, dim: LoopDim, number: Int, chunk: int) -> Range:
     """Part `number` of a dimension that is cut into chunks."""
     if chunk >= dim.size:
         return whole(dim)
-    start = f.mul(f.int(number), f.int(chunk))
+    start = f.mul(f.number(number), f.number(chunk))
     return _part(f, start, chunk, dim.size, dim.size % chunk == 0)
 
 
 def _part(f: Function, start: Int, step: int, stop: Int, equal: bool) -> Range:
-    end = f.add(f.int(start), f.int(step))
+    end = f.add(f.number(start), f.number(step))
     if equal:
         return Range(start, step, end)
-    last = f.select(f.compare("slt", end, f.int(stop)), end, f.int(stop))
+    last = f.select(f.compare("slt", end, f.number(stop)), end, f.number(stop))
     return Range(start, None, last)
 
 
@@ -129,7 +131,7 @@ def _static(f: Function, current: Range, level: Level, inside: Callable[[Range],
         inside(Range(current.start, step, end))
     else:
         with f.loop(current.start, end, step) as loop:
-            inside(Range(loop.index, step, f.add(loop.index, f.int(step))))
+            inside(Range(loop.index, step, f.add(loop.index, f.number(step))))
     if extent % step:
         inside(Range(end, extent % step, current.stop))
 
@@ -139,12 +141,12 @@ def _tiles_until(
 ) -> None:
     """A range whose end is known when the code runs: only its very end has a short tile."""
     with f.loop(current.start, _plus(f, current.stop, 1 - step), step) as loop:
-        inside(Range(loop.index, step, f.add(loop.index, f.int(step))))
+        inside(Range(loop.index, step, f.add(loop.index, f.number(step))))
     left = dim.size % step
     if left:
-        with f.when(f.compare("eq", f.int(current.stop), f.int(dim.size))):
+        with f.when(f.compare("eq", f.number(current.stop), f.number(dim.size))):
             inside(Range(dim.size - left, left, dim.size))
 
 
 def _plus(f: Function, x: Int, y: int) -> Int:
-    return x + y if isinstance(x, int) else f.add(x, f.int(y))
+    return x + y if isinstance(x, int) else f.add(x, f.number(y))

@@ -24,7 +24,6 @@ from .halo import Halo, border_task, halos
 from .kernel import Machine
 from .layout import Layout
 from .moving import copy_task, fill_task, joined_part, lower_assembly, parts_of_concats
-from .nest_building import CannotView
 from .scans import lower_scan
 from .scatters import lower_scatter
 
@@ -303,9 +302,7 @@ class Lowering:
         halo = self.halos.get(id(value), Halo.none(len(value.shape) - 2))
         room, strides = self._image_room(value)
         buffer = self.new_buffer(value.dtype, math.prod(room), "image")
-        offset = sum(
-            low * stride for (low, _), stride in zip(halo.sides, strides[2:], strict=True)
-        )
+        offset = sum(low * stride for (low, _), stride in zip(halo.sides, strides[2:], strict=True))
         ref = Ref(buffer, lay.strided(value.shape, strides, offset))
         if any(map(any, halo.sides)):
             self.tasks.append(border_task(ref, value.shape, halo, self.machine))
@@ -355,7 +352,7 @@ class Lowering:
             source = self._snapshot(source, output)
         self.tasks.append(copy_task(source, goal, self.machine, late=True))
 
-    def _snapshot(self, source: Ref, value: Value) -> Ref:
+    def _snapshot(self, source: Ref, value: Any) -> Ref:
         """What a value was before anything was replaced."""
         copy = Ref(self.new_buffer(value.dtype, value.size, "old state"), lay.dense(value.shape))
         self.tasks.append(copy_task(source, copy, self.machine, self._is_late(value)))

@@ -38,7 +38,10 @@ def host_features() -> frozenset[str]:
     """LLVM's names of what the processor has."""
     from llvmlite import binding
 
-    return frozenset(name for name, has in binding.get_host_cpu_features().items() if has)
+    found = {name for name, has in binding.get_host_cpu_features().items() if has}
+    if binding.get_process_triple().startswith(("aarch64", "arm64")):
+        found |= {"neon", "fp-armv8"}  # every such processor has them; not every system says so
+    return frozenset(found)
 
 
 @lru_cache(maxsize=16)

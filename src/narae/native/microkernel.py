@@ -17,6 +17,7 @@ import numpy as np
 from narae.base.dtypes import BFLOAT16, NumpyDType
 
 from .emit import BF16, F16, F32, F64, I1, I16, I32, Function, Int, Type, Val
+from .halves import extended, shortened
 from .pairs import load_pair, multiply_pairs
 from .product import TermDim
 
@@ -101,6 +102,8 @@ def widen(f: Function, x: Val, kind: Type) -> Val:
         wide = f.convert("zext", x, I32.like(x.type))
         high = f.binary("shl", wide, f.const(16, wide.type))
         x = f.convert("bitcast", high, F32.like(x.type))
+    if x.type.scalar == "half":
+        x = extended(f, x)
     return x if x.type.scalar == kind.scalar else f.convert("fpext", x, kind.like(x.type))
 
 
@@ -110,6 +113,8 @@ def narrow(f: Function, x: Val, kind: Type) -> Val:
         return x
     if x.type.scalar == "double" and kind != F32:
         x = f.convert("fptrunc", x, F32.like(x.type))
+    if kind == F16:
+        return shortened(f, x)
     if kind != BF16:
         how = "fptrunc" if kind.bits < x.type.bits else "fpext"
         return f.convert(how, x, kind.like(x.type))

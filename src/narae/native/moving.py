@@ -53,7 +53,7 @@ def lower_assembly(lowering: "Lowering", node: Node) -> None:
     """`concat`, `pad` and the updates: a new value, written part by part."""
     ref = _assembled(lowering, node)
     lowering.set_ref(node.outputs[0], ref)
-    _PARTS[node.operation](lowering, node, ref)
+    _PARTS[node.operation.name](lowering, node, ref)
 
 
 def _assembled(lowering: "Lowering", node: Node) -> Ref:
@@ -176,8 +176,8 @@ def _update_diagonal(lowering: "Lowering", node: Node, ref: Ref) -> None:
 
 
 _PARTS = {
-    p.concat: _concat,
-    p.pad: _pad,
-    p.update_slice: _update_slice,
-    p.update_diagonal: _update_diagonal,
+    "concat": _concat,
+    "pad": _pad,
+    "update_slice": _update_slice,
+    "update_diagonal": _update_diagonal,
 }

@@ -218,7 +218,7 @@ class Body:
     def _random_run(self, index: int, points: Sequence[Point]) -> None:
         node = self.loops.nodes[index]
         assert isinstance(node, Random)
-        start = self.f.int(self.cursor.at(("node", node.counter), points[0]))
+        start = self.f.number(self.cursor.at(("node", node.counter), points[0]))
         words = philox_run(self.f, self.keys[index], start, self.lanes, len(points))
         for point, word in zip(points, words, strict=True):
             self.set(index, point, word)

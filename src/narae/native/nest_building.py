@@ -151,8 +151,8 @@ class SketchBuilder:
         own = tuple(out.shape)
         if operation.kind == "reduction":
             argument = self._operand(node.operands[0], node, [], shape, at)
-            key = (operation, argument)
-            return self.sketch.add(key, Reduce(operation.name, argument, out.dtype))
+            made = (operation, argument)
+            return self.sketch.add(made, Reduce(operation.name, argument, out.dtype))
         before = [own, *steps]
         arguments = tuple(self._operand(x, node, before, shape, at) for x in node.operands)
         attrs = tuple(sorted((k, v) for k, v in node.attrs.items() if k != "dtype"))

@@ -43,8 +43,7 @@ class _Writer:
 
     def __init__(self, nest: Nest, machine: Machine) -> None:
         self.loops, self.schedule, self.stages = scheduled(normalised(nest), machine)
-        self.f, self.args, self.piece, self.memory = begin_kernel()
-        self.f.has_half = bool(machine.features & {"f16c", "neon"})
+        self.f, self.args, self.piece, self.memory = begin_kernel(machine)
         lanes, vector = self.schedule.lanes, self.schedule.vector
         self.cursor = Cursor(self.f, lanes, vector, self.loops.outer)
         self.body = Body(self.f, self.loops, self.schedule, self.stages, self.cursor)
@@ -186,9 +185,9 @@ class _Writer:
     def _run_time_vectors(self, start: Int, stop: Val, opened: frozenset[int]) -> None:
         """Whole steps, then vector by vector with a mask."""
         step, lanes, f = self._step(), self.schedule.lanes, self.f
-        size = f.sub(stop, f.int(start))
+        size = f.sub(stop, f.number(start))
         steps = f.mul(f.div(size, f.const(step, I64)), f.const(step, I64))
-        full = f.add(f.int(start), steps)
+        full = f.add(f.number(start), steps)
         with f.loop(start, full, step) as loop:
             self._at(loop.index, vector_points(self.body, 0, self.schedule.vectors), opened)
         with f.loop(full, stop, lanes) as loop:

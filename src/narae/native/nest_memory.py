@@ -92,7 +92,7 @@ def summed(f: Function, x: Int, y: Int) -> Int:
         return x + y
     if y == 0:
         return x
-    return y if x == 0 else f.add(f.int(x), f.int(y))
+    return y if x == 0 else f.add(f.number(x), f.number(y))
 
 
 def read(f: Function, address: Val, kind: Type, stride: int, point: Point, lanes: int) -> Val:

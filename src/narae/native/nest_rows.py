@@ -253,7 +253,7 @@ class Row:
         f, chunk, points = self.f, self._chunk(), self._step_points()
         with f.loop(0, stop, BLOCK * chunk, carried=_flat(states)) as loop:
             after = f.add(loop.index, f.const(BLOCK * chunk, I64))
-            end = f.select(f.compare("slt", after, f.int(stop)), after, f.int(stop))
+            end = f.select(f.compare("slt", after, f.number(stop)), after, f.number(stop))
             fresh = self._identities(slots)
             inner = self._loop(stage, dim, loop.index, end, points, slots, fresh)
             total = self._added(slots, _grouped(states, loop.carried), inner)

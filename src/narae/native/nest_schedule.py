@@ -102,7 +102,7 @@ def _held(loops: Loops, machine: Machine, vector: int, lanes: int, work: int) ->
         size = loops.sizes[vector]
         places = -(-size // lanes) * (places // size if size else 0)
     most = HELD_POINTS * machine.registers // 32
-    if places > most or places * work > HELD_WORK:
+    if places > most or (loops.row and places * work > HELD_WORK):
         return False, 1
     if vector >= loops.outer:
         return True, max(1, -(-loops.sizes[vector] // lanes))

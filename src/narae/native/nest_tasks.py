@@ -48,7 +48,7 @@ def _nanoseconds(nest: Nest) -> float:
     return points * (per_point + 0.2 * len(nest.stores))
 
 
-_COST = {name: 1.0 for name in ("exp", "log", "tanh", "erf", "sigmoid", "pow", "sin", "cos")}
+_COST = dict.fromkeys(("exp", "log", "tanh", "erf", "sigmoid", "pow", "sin", "cos"), 1.0)
 
 
 def _is_flat(nest: Nest) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .emit import I16, I64, Function, Int, Type, Val
-from .kernel import Kernel, begin_kernel, finish_kernel, slot_pointer
+from .kernel import Kernel, Machine, begin_kernel, finish_kernel, slot_pointer
 from .microkernel import load_as, memory_type
 from .pairs import join_pairs, load_pair
 
@@ -61,19 +61,19 @@ class Panels:
         return batch * self.panels * self.depth * self.width * self.type.bytes
 
 
-def pack_kernel(spec: Panels) -> Kernel:
+def pack_kernel(spec: Panels, machine: Machine) -> Kernel:
     """The kernel (b, packed) that packs everything; a piece is a panel."""
-    f, args, piece, _ = begin_kernel()
+    f, args, piece, _ = begin_kernel(machine)
     source, packed = slot_pointer(f, args, 0), slot_pointer(f, args, 1)
-    panel = f.binary("urem", piece, f.int(spec.panels))
-    rest = f.binary("udiv", piece, f.int(spec.panels))
+    panel = f.binary("urem", piece, f.number(spec.panels))
+    rest = f.binary("udiv", piece, f.number(spec.panels))
     b = f.at(source, spec.offset, memory_type(spec.b_type))
     for size, stride in reversed(spec.batch):
-        index = f.binary("urem", rest, f.int(size))
-        rest = f.binary("udiv", rest, f.int(size))
-        b = f.at(b, f.mul(index, f.int(stride)), memory_type(spec.b_type))
-    to = f.at(packed, f.mul(piece, f.int(spec.depth * spec.width)), spec.type)
-    emit_panels(f, spec, b, to, panel, f.add(panel, f.int(1)))
+        index = f.binary("urem", rest, f.number(size))
+        rest = f.binary("udiv", rest, f.number(size))
+        b = f.at(b, f.mul(index, f.number(stride)), memory_type(spec.b_type))
+    to = f.at(packed, f.mul(piece, f.number(spec.depth * spec.width)), spec.type)
+    emit_panels(f, spec, b, to, panel, f.add(panel, f.number(1)))
     pieces = spec.panels * math.prod(size for size, _ in spec.batch)
     about = f"pack {spec.depth} x {spec.columns}"
     return finish_kernel("pack", f, pieces=pieces, about=about, bytes=2 * spec.bytes)
@@ -86,13 +86,13 @@ def emit_panels(
 
     `terms`, if given, is the size of the outermost term dimension here, instead of the usual one.
     """
-    sizes = [(f.int(size), stride) for size, stride in spec.terms] or [(f.int(1), 0)]
+    sizes = [(f.number(size), stride) for size, stride in spec.terms] or [(f.number(1), 0)]
     if terms is not None:
-        sizes[0] = (f.int(terms), sizes[0][1])
+        sizes[0] = (f.number(terms), sizes[0][1])
     if spec.column_stride == 1:
-        _emit_rows(f, spec, sizes, b, to, f.int(first), f.int(stop))
+        _emit_rows(f, spec, sizes, b, to, f.number(first), f.number(stop))
     else:
-        _emit_columns(f, spec, sizes, b, to, f.int(first), f.int(stop))
+        _emit_columns(f, spec, sizes, b, to, f.number(first), f.number(stop))
 
 
 Terms = list[tuple[Val, int]]
@@ -104,16 +104,16 @@ def _emit_rows(
     """Columns that are next to each other: copy vectors."""
     whole, tail = divmod(spec.columns, spec.width)
     with f.loop(first, stop) as loop:
-        start = f.at(b, f.mul(loop.index, f.int(spec.width)), memory_type(spec.b_type))
-        panel = f.mul(f.sub(loop.index, first), f.int(spec.depth * spec.width))
+        start = f.at(b, f.mul(loop.index, f.number(spec.width)), memory_type(spec.b_type))
+        panel = f.mul(f.sub(loop.index, first), f.number(spec.depth * spec.width))
         place = f.at(to, panel, spec.type)
         if whole:
-            with f.when(f.compare("slt", loop.index, f.int(whole))):
+            with f.when(f.compare("slt", loop.index, f.number(whole))):
                 _emit_terms(
                     f, spec, terms, start, place, lambda x, y: _copy(f, spec, x, y, spec.width)
                 )
         if tail:
-            with f.when(f.compare("eq", loop.index, f.int(whole))):
+            with f.when(f.compare("eq", loop.index, f.number(whole))):
                 _emit_terms(f, spec, terms, start, place, lambda x, y: _copy(f, spec, x, y, tail))
 
 
@@ -149,15 +149,17 @@ def _emit_terms(
         body(b, to)
         return
     (size, stride), inner = terms[0], terms[1:]
-    step = f.int(spec.width)
+    step = f.number(spec.width)
     for other, _ in spec.terms[place + 1 :]:
-        step = f.mul(step, f.int(other))
+        step = f.mul(step, f.number(other))
     with f.loop(0, size, 1, [b, to]) as loop:
         at_b, at_to = loop.carried
         _emit_terms(f, spec, inner, at_b, at_to, body, place + 1)
         is_index = at_b.type == I64
         ahead = (
-            f.add(at_b, f.int(stride)) if is_index else f.at(at_b, stride, memory_type(spec.b_type))
+            f.add(at_b, f.number(stride))
+            if is_index
+            else f.at(at_b, stride, memory_type(spec.b_type))
         )
         loop.next = [ahead, f.at(at_to, step, spec.type)]
 
@@ -177,32 +179,32 @@ def _emit_columns(
     def body(index: Val, to: Val) -> None:
         with f.loop(0, spec.width, wide) as loop:
             column = f.add(panel_column, loop.index)
-            with f.when(f.compare("slt", column, f.int(spec.columns))):
-                at = [_column(f, spec, b, f.add(column, f.int(i)), index) for i in range(wide)]
+            with f.when(f.compare("slt", column, f.number(spec.columns))):
+                at = [_column(f, spec, b, f.add(column, f.number(i)), index) for i in range(wide)]
                 _turn(f, spec, at, f.at(to, loop.index, spec.type), SQUARE if squares else 1)
 
     with f.loop(first, stop) as loop:
-        panel_column = f.mul(loop.index, f.int(spec.width))
-        panel = f.mul(f.sub(loop.index, first), f.int(spec.depth * spec.width))
+        panel_column = f.mul(loop.index, f.number(spec.width))
+        panel = f.mul(f.sub(loop.index, first), f.number(spec.depth * spec.width))
         place = f.at(to, panel, spec.type)
         if squares:
             _emit_terms(
                 f,
                 spec,
                 terms[:-1],
-                f.int(0),
+                f.number(0),
                 place,
                 lambda x, y: _emit_squares(f, spec, x, y, body),
             )
         else:
-            _emit_terms(f, spec, terms, f.int(0), place, body)
+            _emit_terms(f, spec, terms, f.number(0), place, body)
 
 
 def _column(f: Function, spec: Panels, b: Val, column: Val, index: Val) -> Val:
     """Where an element of B is; columns beyond the last are the last."""
-    last = f.int(spec.columns - 1)
+    last = f.number(spec.columns - 1)
     column = f.select(f.compare("slt", column, last), column, last)
-    place = f.add(f.mul(column, f.int(spec.column_stride)), index)
+    place = f.add(f.mul(column, f.number(spec.column_stride)), index)
     return f.at(b, place, memory_type(spec.b_type))
 
 
@@ -213,11 +215,11 @@ def _emit_squares(
 
     The last four begin so early that they are whole, and some rows are written twice.
     """
-    last = f.int(spec.terms[-1][0] - SQUARE)
+    last = f.number(spec.terms[-1][0] - SQUARE)
     with f.loop(0, spec.terms[-1][0], SQUARE) as loop:
         start = f.select(f.compare("slt", loop.index, last), loop.index, last)
-        place = f.mul(start, f.int(spec.terms[-1][1]))
-        body(f.add(index, place), f.at(to, f.mul(start, f.int(spec.width)), spec.type))
+        place = f.mul(start, f.number(spec.terms[-1][1]))
+        body(f.add(index, place), f.at(to, f.mul(start, f.number(spec.width)), spec.type))
 
 
 def _turn(f: Function, spec: Panels, columns: list[Val], to: Val, terms: int) -> None:

@@ -18,14 +18,14 @@ def sum_kernel(product: Product, partials: int, machine: Machine) -> Kernel:
     outputs = columns * count(rows)
     loops = [LoopDim(dim.size, (dim.a, dim.c)) for dim in rows] + [LoopDim(columns, (1, 1))]
     chunk_of = _chunks(loops, BYTES // (partials * sums.bytes), 4 * lanes)
-    f, args, piece, _ = begin_kernel()
+    f, args, piece, _ = begin_kernel(machine)
     places = [slot_pointer(f, args, number) for number in range(2 + product.bias)]
     places[1] = f.at(places[1], product.c_offset, memory_type(element_type(product.out_dtype)))
     ranges, pieces, rest = [whole(dim) for dim in loops], 1, piece
     for number, chunk in chunk_of:
         parts = -(-loops[number].size // chunk)
-        ranges[number] = part_of(f, loops[number], f.binary("urem", rest, f.int(parts)), chunk)
-        rest = f.binary("udiv", rest, f.int(parts))
+        ranges[number] = part_of(f, loops[number], f.binary("urem", rest, f.number(parts)), chunk)
+        rest = f.binary("udiv", rest, f.number(parts))
         pieces *= parts
     levels = [Level(number, 1, True) for number in range(len(rows))]
     levels.append(Level(len(rows), 4 * lanes, True))
@@ -83,9 +83,9 @@ def _emit_sum(
     sums, c_type = sum_type(product.dtype), element_type(product.out_dtype)
     source, c, *bias = state.places
     for dim, current in zip(loops, state.ranges, strict=True):
-        start = f.int(current.start)
-        source = f.at(source, f.mul(start, f.int(dim.strides[0])), sums)
-        c = f.at(c, f.mul(start, f.int(dim.strides[1])), memory_type(c_type))
+        start = f.number(current.start)
+        source = f.at(source, f.mul(start, f.number(dim.strides[0])), sums)
+        c = f.at(c, f.mul(start, f.number(dim.strides[1])), memory_type(c_type))
     columns: Range = state.ranges[-1]
     extent = columns.extent or 1
     for v in range(-(-extent // lanes)):
@@ -95,7 +95,7 @@ def _emit_sum(
         if product.accumulate:
             x = load_as(f, at_c, c_type, kind, left)
         if bias:
-            place = f.add(f.int(columns.start), f.int(v * lanes))
+            place = f.add(f.number(columns.start), f.number(v * lanes))
             y = load_as(f, f.at(bias[0], place, memory_type(c_type)), c_type, kind, left)
             x = y if x is None else f.add(x, y)
         for part in range(partials):

@@ -61,9 +61,7 @@ def _counting(size: int, place: int, rank: int) -> Any:
     return p.reshape(p.iota(size=size, dtype=INT32), shape=shape)
 
 
-def max_pool(
-    x: Any, *, kernel: Shape, stride: Shape, padding: Any, dilation: Shape
-) -> tuple[Any, Any]:
+def max_pool(x: Any, *, kernel: Shape, stride: Shape, padding: Any, dilation: Shape) -> Any:
     """The largest of each window, and where in the plane it is: the first of equals, NaN wins."""
     if math.prod(x.shape[2:]) >= 2**31 or x.dtype == BOOL:
         return NotImplemented
@@ -85,9 +83,7 @@ def max_pool(
     return p.reshape(out, shape=shape), index
 
 
-def _all_touch(
-    space: Shape, kernel: Shape, stride: Shape, padding: Any, dilation: Shape
-) -> bool:
+def _all_touch(space: Shape, kernel: Shape, stride: Shape, padding: Any, dilation: Shape) -> bool:
     """Whether no window lies in the padding alone."""
     for size, taps, step, (low, high), gap in zip(
         space, kernel, stride, padding, dilation, strict=True
@@ -220,7 +216,7 @@ def window_sum(x: Any, *, kernel: Shape, stride: Shape, padding: Any, dilation: 
 def window_sum_grad(
     grad_out: Any, *, x_shape: Shape, kernel: Shape, stride: Shape, padding: Any, dilation: Shape
 ) -> Any:
-    """Each number at every place of its window; windows that overlap are added up one tap at a time.
+    """Each number at every place of its window; those that overlap are added up tap by tap.
 
     before: window_sum_grad(g), windows of 3 every 2
     after:  g at 0, 2, 4, … + g at 1, 3, 5, … + g at 2, 4, 6, …

@@ -68,7 +68,7 @@ def lower_product(product: Product, machine: Machine, piece: int | None = None) 
     stages: list[Stage] = []
     temporaries: dict[str, int] = {}
     if plan.schedule.pack == Pack.BEFORE:
-        stages.append(Stage(pack_kernel(plan.panels), ("b", "packed")))
+        stages.append(Stage(pack_kernel(plan.panels, machine), ("b", "packed")))
         temporaries["packed"] = plan.panels.bytes
     stages.append(_main_stage(plan))
     if plan.schedule.partials > 1:
@@ -82,7 +82,7 @@ def lower_product(product: Product, machine: Machine, piece: int | None = None) 
 
 
 def _main_stage(plan: Plan) -> Stage:
-    f, args, piece, scratch = begin_kernel()
+    f, args, piece, scratch = begin_kernel(plan.machine)
     product, schedule = plan.product, plan.schedule
     slots = ["a", "packed" if schedule.pack == Pack.BEFORE else "b"]
     slots.append("partials" if schedule.partials > 1 else "c")
@@ -94,8 +94,8 @@ def _main_stage(plan: Plan) -> Stage:
     if schedule.partials == 1:
         c = f.at(c, product.c_offset, memory_type(plan.c_type))
     else:
-        part = f.binary("udiv", piece, f.int(pieces // schedule.partials))
-        c = f.at(c, f.mul(part, f.int(plan.outputs)), plan.sums)
+        part = f.binary("udiv", piece, f.number(pieces // schedule.partials))
+        c = f.at(c, f.mul(part, f.number(plan.outputs)), plan.sums)
     if schedule.pack == Pack.NOT:
         b = f.at(b, product.b_offset, memory_type(plan.b_type))
     state = replace(state, places=(a, b, c, *bias))
@@ -132,8 +132,8 @@ def _piece_state(plan: Plan, f: Function, piece: Val) -> tuple[State, int]:
     for number, chunk in reversed(plan.piece_cuts()):
         dim = plan.loops[number]
         parts = -(-dim.size // chunk)
-        ranges[number] = part_of(f, dim, f.binary("urem", rest, f.int(parts)), chunk)
-        rest = f.binary("udiv", rest, f.int(parts))
+        ranges[number] = part_of(f, dim, f.binary("urem", rest, f.number(parts)), chunk)
+        rest = f.binary("udiv", rest, f.number(parts))
         pieces *= parts
     return State(tuple(ranges), ()), pieces
 
@@ -167,12 +167,12 @@ def _packed_here(plan: Plan, f: Function, state: State, scratch: Val) -> State:
         length = state.ranges[first + plan.cut_terms - 1].length(f)
     for number, stride in dims:
         if stride:
-            b = f.at(b, f.mul(f.int(state.ranges[number].start), f.int(stride)), kind)
-    width = f.int(plan.width)
-    first_panel = f.binary("udiv", f.int(columns.start), width)
-    end = f.binary("udiv", f.add(f.int(columns.stop), f.int(plan.width - 1)), width)
+            b = f.at(b, f.mul(f.number(state.ranges[number].start), f.number(stride)), kind)
+    width = f.number(plan.width)
+    first_panel = f.binary("udiv", f.number(columns.start), width)
+    end = f.binary("udiv", f.add(f.number(columns.stop), f.number(plan.width - 1)), width)
     emit_panels(f, plan.panels, b, scratch, first_panel, end, length)
-    back = f.mul(f.int(columns.start), f.int(-plan.panels.depth))
+    back = f.mul(f.number(columns.start), f.number(-plan.panels.depth))
     return replace(
         state, places=(state.places[0], f.at(scratch, back, plan.sums), *state.places[2:])
     )
@@ -268,6 +268,6 @@ def _address(plan: Plan, f: Function, state: State, operand: int, base: Val, kin
         if isinstance(current.start, int):
             base = f.at(base, current.start * stride, memory_type(kind))
         else:
-            place = current.start if stride == 1 else f.mul(current.start, f.int(stride))
+            place = current.start if stride == 1 else f.mul(current.start, f.number(stride))
             base = f.at(base, place, memory_type(kind))
     return base

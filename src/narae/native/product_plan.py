@@ -21,7 +21,7 @@ class Plan:
         self.pairs = suits_pairs(form.product, machine)
         if self.pairs:
             form = replace(form, product=in_pairs(form.product))
-        self.form, self.empty = form, empty
+        self.form, self.empty, self.machine = form, empty, machine
         self.product, self.schedule = form.product, choose(form, machine, self.pairs)
         self.sums = sum_type(self.product.dtype)
         self.lanes = machine.lanes(self.sums.bytes)

@@ -109,4 +109,3 @@ def _totals(rows: Sequence[Row], runner: "NativeRunner") -> str:
         f"in one thread {total * 1e3:.3f} ms, {flops / total / 1e9:.1f} GFLOP/s of a measured peak "
         f"of {peak / 1e9:.1f}; memory {memory_bytes() / 1e9:.1f} GB/s"
     )
-

@@ -16,7 +16,7 @@ from narae.ir import Program, Value
 from narae.ir.program import Node
 
 from . import layout as lay
-from .buffers import Access, Buffer, Ref, Step, Task
+from .buffers import Access, Buffer, Ref, Step
 from .layout import Layout
 from .moving import copy_task
 

@@ -106,13 +106,13 @@ def scatter_kernel(scatter: Scatter, element: Type, machine: Machine) -> Kernel:
     pieces = -(-total // chunk)
     f, args, piece, _ = begin_kernel()
     pointers = [slot_pointer(f, args, slot) for slot in range(4)]
-    first = f.mul(piece, f.int(chunk))
-    last = _least(f, f.add(first, f.int(chunk)), f.int(total))
+    first = f.mul(piece, f.number(chunk))
+    last = _least(f, f.add(first, f.number(chunk)), f.number(total))
     writer = _Writer(f, scatter, element, lanes, pointers)
     if by_row:
-        writer.write((first, last), (f.int(0), f.int(scatter.behind)))
+        writer.write((first, last), (f.number(0), f.number(scatter.behind)))
     else:
-        writer.write((f.int(0), f.int(scatter.before)), (first, last))
+        writer.write((f.number(0), f.number(scatter.before)), (first, last))
     count = scatter.before * scatter.rows * scatter.behind
     about = f"add at indices ({scatter.before}×{scatter.rows}×{scatter.behind})"
     moved = 3 * count * element.bytes
@@ -136,9 +136,9 @@ class _Writer:
         """for p: for i: for q."""
         f, scatter = self.f, self.scatter
         with f.loop(*before) as p_loop, f.loop(0, scatter.rows) as row:
-            line = f.add(f.mul(p_loop.index, f.int(scatter.rows)), row.index)
-            source = f.mul(line, f.int(scatter.behind))
-            base = f.mul(p_loop.index, f.int(scatter.size))
+            line = f.add(f.mul(p_loop.index, f.number(scatter.rows)), row.index)
+            source = f.mul(line, f.number(scatter.behind))
+            base = f.mul(p_loop.index, f.number(scatter.size))
             if scatter.along:
                 with f.loop(*behind) as column:
                     place = f.add(source, column.index)
@@ -152,13 +152,13 @@ class _Writer:
         self, found: Val, base: Val, source: Val, column: Val | None, behind: Any = None
     ) -> None:
         """Outside of the dimension, the status word is set and nothing is added."""
-        f, size = self.f, self.f.int(self.scatter.size)
+        f, size = self.f, self.f.number(self.scatter.size)
         inside = f.compare("ult", found, size)
         outside = f.binary("xor", inside, f.const(1, inside.type))
         with f.when(outside):
             f.store(f.const(1, I32), self.status)
         with f.when(inside):
-            line = f.mul(f.add(base, found), f.int(self.scatter.behind))
+            line = f.mul(f.add(base, found), f.number(self.scatter.behind))
             if column is not None:
                 self._add(f.add(line, column), source, 0)
             else:
@@ -168,7 +168,7 @@ class _Writer:
         """Whole vectors, then what is left with a mask."""
         f, lanes = self.f, self.lanes
         length = f.sub(last, first)
-        whole = f.mul(f.binary("udiv", length, f.int(lanes)), f.int(lanes))
+        whole = f.mul(f.binary("udiv", length, f.number(lanes)), f.number(lanes))
         stop = f.add(first, whole)
         with f.loop(first, stop, lanes) as loop:
             self._add(f.add(line, loop.index), f.add(source, loop.index), lanes)
@@ -181,4 +181,3 @@ class _Writer:
         target = f.at(self.out, place, self.element)
         added = f.load(f.at(self.src, source, self.element), kind, mask)
         f.store(f.add(f.load(target, kind, mask), added), target, mask)
-

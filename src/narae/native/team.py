@@ -104,12 +104,13 @@ class Team:
 
     Attributes:
         size: how many threads.
-        lock: held while the team is in use.
+        lock: held while the team is in use. An interrupt right after a thread took it may leave it
+            taken; that thread can then still take it.
     """
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self._run = natives().run
         self._memory, self._address = aligned(layout.SEAT + size * layout.SEAT_BYTES)
         self._scratch = [Scratch() for _ in range(size)]
@@ -232,8 +233,11 @@ def _end() -> None:
 def _rest_before_fork() -> None:
     """End idle workers: a fork beside running threads is what Python 3.12 and newer warn of."""
     team = _team
-    if team is not None and not team.lock.locked():
-        _drop_team()
+    if team is not None and team.lock.acquire(blocking=False):
+        try:
+            _drop_team()
+        finally:
+            team.lock.release()
 
 
 def _forget_in_child() -> None:
