@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 _BYTE = np.dtype(np.uint8)
 # Floating-point operations in a nanosecond, at least; to decide into how many pieces to cut.
 FLOPS_PER_NANOSECOND = 50
-FEW_COLUMNS = 64
 # Fewer rows do not make good use of the matrix they are multiplied by.
 ROWS_OF_A_PIECE = 32
 
@@ -82,12 +81,12 @@ def _lower_matmul(lowering: "Lowering", unit: Unit) -> None:
 def _better_turned(x: Layout, y: Layout) -> bool:
     """Whether x's rows make better columns than y's columns: in order of memory, and more of them.
 
-    Columns go through vectors; a product with 28 of them leaves much of each vector empty.
+    Columns go through vectors, a row of B is read at once; so the more columns, the better.
     """
     if _column_stride(_turned(x)) != 1:
         return False
     rows, columns = x.shape[-2], y.shape[-1]
-    return _column_stride(y) != 1 or (columns < FEW_COLUMNS and rows >= 2 * columns)
+    return _column_stride(y) != 1 or rows >= 2 * columns
 
 
 def _bring_home(lowering: "Lowering", out: Value) -> None:
