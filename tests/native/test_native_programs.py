@@ -141,12 +141,14 @@ def _computed_places(x, y):
 
 
 def _waiting_in_between(x, y):
-    """A group that grows late must not wait for what waits for it."""
-    a = p.exp(x)
-    b = p.matmul(p.reshape(a, shape=(2, 3)), p.reshape(y, shape=(3, 2)))
-    c = p.add(p.sum_(b, dim=(0, 1), keepdim=False), a)
-    d = p.matmul(p.reshape(c, shape=(2, 3)), p.reshape(a, shape=(3, 2)))
-    return p.mul(c, p.sum_(d, dim=(0, 1), keepdim=False)), p.add(a, p.mul(c, 2.0))
+    """The last product cannot be computed with `d`: its `b` needs `a`, whose group needs `d`."""
+    left, right = p.reshape(x, shape=(2, 3)), p.reshape(y, shape=(3, 2))
+    a = p.exp(left)
+    b = p.matmul(a, right)
+    d = p.exp(p.matmul(left, right))
+    corner = p.slice_(d, start=(0, 0), stop=(1, 1), step=(1, 1))
+    e = p.add(a, p.expand(corner, shape=(2, 3)))
+    return e, p.mul(d, b)
 
 
 def _nothing_to_reduce(x, y):

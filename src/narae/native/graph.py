@@ -68,6 +68,8 @@ class Unit:
             if rank > unit.rank:
                 unit.rank = rank
                 changed += unit.followers
+                if self in unit.followers:
+                    raise AssertionError("units wait for each other in a circle")
 
     def give_way(self, other: "Unit") -> None:
         """Let another unit take its place among those that wait for each other."""
