@@ -18,14 +18,14 @@ from unittest import mock
 import numpy as np
 
 from narae.ir import Program
-from narae.native import code
-from narae.native.buffers import Buffer
-from narae.native.expand import expand
 from narae.native.kernel import Kernel, Machine
-from narae.native.lowering import Lowering
-from narae.native.machine import feature_text, machine_of
-from narae.native.product_kernels import Lowered
-from narae.native.scheduling import schedule
+from narae.native.plan.buffers import Buffer
+from narae.native.plan.expand import expand
+from narae.native.plan.lowering import Lowering
+from narae.native.plan.scheduling import schedule
+from narae.native.products.kernels import Lowered
+from narae.native.runtime import code
+from narae.native.runtime.machine import feature_text, machine_of
 
 Array = np.ndarray[Any, Any]
 TRIPLE = "aarch64-unknown-linux-gnu"

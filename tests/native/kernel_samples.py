@@ -8,8 +8,8 @@ import numpy as np
 
 from narae.base.dtypes import BFLOAT16
 from narae.native.kernel import Machine
-from narae.native.nest import Apply, Load, Nest, Store
-from narae.native.nest_kernels import nest_kernel
+from narae.native.loops.kernels import nest_kernel
+from narae.native.loops.nest import Apply, Load, Nest, Store
 from narae.native.vecmath import BINARY, FUNCTIONS
 from tests.native import test_vecmath
 from tests.native.nest_making import COMPARISONS

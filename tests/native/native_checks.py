@@ -15,7 +15,7 @@ import numpy as np
 import narae.testing  # noqa: F401  (operations without operands need tensors)
 from narae.ir import Program
 from narae.native import executor as native
-from narae.native.arena import GuardedArena, PackedArena
+from narae.native.plan.arena import GuardedArena, PackedArena
 from narae.reference import ReferenceExecutor
 from narae.testing import Tolerance, difference
 

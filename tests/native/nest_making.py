@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from narae.base.dtypes import BFLOAT16, BOOL, INT64, NumpyDType, is_floating, is_half
-from narae.native.nest import Apply, Index, Load, Nest, Number, Reduce, Store
+from narae.native.loops.nest import Apply, Index, Load, Nest, Number, Reduce, Store
 
 PAGE = mmap.PAGESIZE
 MARGIN = 5

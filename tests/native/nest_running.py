@@ -9,7 +9,7 @@ import numpy as np
 from narae import primitives as p
 from narae.base.dtypes import BOOL, is_half
 from narae.native.kernel import Kernel, Machine
-from narae.native.nest import Apply, Index, Load, Lookup, Nest, Number, Random, Reduce
+from narae.native.loops.nest import Apply, Index, Load, Lookup, Nest, Number, Random, Reduce
 from narae.reference import philox
 from narae.reference.executor import execute
 

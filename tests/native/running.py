@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from narae.native.kernel import Kernel, Machine
-from narae.native.product_kernels import Lowered
+from narae.native.products.kernels import Lowered
 
 _ALIGNMENT = 64
 

@@ -4,10 +4,10 @@ import dataclasses
 
 import numpy as np
 
-from narae.native.code import load_kernels
 from narae.native.emit import I64
 from narae.native.kernel import begin_kernel, finish_kernel, slot_number, slot_pointer
-from narae.native.table import Chain, Entry, Table
+from narae.native.runtime.code import load_kernels
+from narae.native.runtime.table import Chain, Entry, Table
 
 ROW = 40  # elements of a buffer
 

@@ -15,12 +15,12 @@ import pytest
 pytest.importorskip("llvmlite")
 
 from narae.base.errors import ConfigError
-from narae.native import code as room
-from narae.native import code_compile, code_spread
-from narae.native.code import load_functions, load_kernels
 from narae.native.emit import F32, F64, I64, Function
 from narae.native.kernel import Kernel, begin_kernel, finish_kernel, slot_pointer
-from narae.native.machine import (
+from narae.native.runtime import code as room
+from narae.native.runtime import code_compile, code_spread
+from narae.native.runtime.code import load_functions, load_kernels
+from narae.native.runtime.machine import (
     available_cores,
     feature_text,
     host_features,
@@ -208,7 +208,7 @@ def test_a_damaged_file_is_compiled_again(monkeypatch, folder):
 def test_two_processes_at_once(tmp_path):
     script = """
 from tests.native.test_code import adding, call
-from narae.native.code import load_kernels
+from narae.native.runtime.code import load_kernels
 import numpy as np
 kernels = [adding(number) for number in range(30)]
 code = load_kernels(kernels)
@@ -353,7 +353,7 @@ def test_narrower_vectors(monkeypatch):
     with pytest.raises(ConfigError, match="use 128, 256 or 512"):
         host_machine()
     with pytest.raises(ConfigError, match="vectors of 512 bits were asked for"):
-        from narae.native import machine
+        from narae.native.runtime import machine
 
         machine._machine(wide - {"avx512vl"}, "512")
 

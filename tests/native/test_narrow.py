@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from narae import primitives as p
 from narae.ir import trace
 from narae.native import executor as native
-from narae.native.arena import GuardedArena
-from narae.native.machine import host_features, host_machine, machine_of
-from narae.native.product_kernels import lower_product
+from narae.native.plan.arena import GuardedArena
+from narae.native.products.kernels import lower_product
+from narae.native.runtime.machine import host_features, host_machine, machine_of
 from tests.native import test_product
 from tests.native.kernel_samples import F32, F64, PRODUCTS, check_same_bits
 from tests.native.native_checks import LOOSE, assert_same, expected

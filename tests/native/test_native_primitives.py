@@ -12,10 +12,10 @@ pytest.importorskip("llvmlite")
 from narae import primitives as p
 from narae.ir import Program, bind, trace
 from narae.ir.builder import Builder, building
-from narae.native.expand import expand
-from narae.native.lowering import Lowering
-from narae.native.machine import host_machine
-from narae.native.team import get_threads, set_threads
+from narae.native.plan.expand import expand
+from narae.native.plan.lowering import Lowering
+from narae.native.runtime.machine import host_machine
+from narae.native.runtime.team import get_threads, set_threads
 from narae.primitives import REGISTRY
 from narae.testing.samples import Sample, samples_of
 from tests.native.native_checks import (

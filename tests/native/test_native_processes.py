@@ -14,7 +14,7 @@ pytest.importorskip("llvmlite")
 START = """
 import os, signal, sys, threading, time
 import narae
-from narae.native.team import set_threads
+from narae.native.runtime.team import set_threads
 narae.set_executor("native")
 set_threads(2)
 narae.manual_seed(0)

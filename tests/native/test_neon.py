@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from narae import primitives as p
 from narae.base.dtypes import BFLOAT16
 from narae.ir import trace
-from narae.native.product_kernels import lower_product
+from narae.native.products.kernels import lower_product
 from narae.reference.executor import execute
 from tests.native import test_nest, test_product, test_vecmath
 from tests.native.emulation import (

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from narae.base.dtypes import BFLOAT16, BOOL, INT64, is_floating, is_half
 from narae.native.kernel import Machine
-from narae.native.machine import host_features, host_machine, machine_of
-from narae.native.nest import Apply, Index, Load, Lookup, Nest, Number, Random, Reduce, Store
-from narae.native.nest_kernels import Unsupported, nest_kernel, supported
+from narae.native.loops.kernels import Unsupported, nest_kernel, supported
+from narae.native.loops.nest import Apply, Index, Load, Lookup, Nest, Number, Random, Reduce, Store
+from narae.native.runtime.machine import host_features, host_machine, machine_of
 from tests.native.nest_making import MARGIN, guarded, random_nest
 from tests.native.nest_running import BY_NAME, Compiled, Meaning
 

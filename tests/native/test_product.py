@@ -16,13 +16,13 @@ pytest.importorskip("llvmlite")
 
 import ml_dtypes
 
-from narae.native import product_limits
 from narae.native.emit import F32 as F32_TYPE
 from narae.native.kernel import begin_kernel, finish_kernel, slot_pointer
-from narae.native.microkernel import Block, emit_block, meaning
-from narae.native.product import BatchDim, Product, RowDim, TermDim
-from narae.native.product_form import merged
-from narae.native.product_kernels import Lowered, lower_product
+from narae.native.products import limits as product_limits
+from narae.native.products.form import merged
+from narae.native.products.kernels import Lowered, lower_product
+from narae.native.products.microkernel import Block, emit_block, meaning
+from narae.native.products.product import BatchDim, Product, RowDim, TermDim
 from tests.native.running import load, machine_of, run, run_product
 
 F32, F64, F16 = np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.float16)

@@ -18,11 +18,11 @@ import pytest
 pytest.importorskip("llvmlite")
 
 from narae.base.errors import ConfigError
-from narae.native import team, team_code
-from narae.native.code import load_kernels
 from narae.native.kernel import begin_kernel, finish_kernel
-from narae.native.machine import available_cores
-from narae.native.table import Chain, Entry, Table
+from narae.native.runtime import team, team_code
+from narae.native.runtime.code import load_kernels
+from narae.native.runtime.machine import available_cores
+from narae.native.runtime.table import Chain, Entry, Table
 from tests.native.table_making import MIX, Model, check_small, random_model, small_model
 
 ROOT = Path(__file__).parents[2]
@@ -200,7 +200,8 @@ def test_sleeping_and_waking_at_every_moment(kind):
     if sys.platform == "win32" or (kind == "futex" and sys.platform != "linux"):
         pytest.skip("not how threads sleep on this system")
     script = f"""
-from narae.native import team, team_waiting
+from narae.native.runtime import team
+from narae.native.runtime import team_waiting
 if {kind!r} == "pthread":
     team_waiting._SLEEPING.clear()
 team._spins = lambda: 1
@@ -351,7 +352,7 @@ def test_a_child_compiles_and_loads():
 def test_a_program_ends_while_workers_spin():
     script = """
 from tests.native.table_making import check_small
-from narae.native import team
+from narae.native.runtime import team
 team.set_threads(4)
 check_small(delay=100)
 print("done")
@@ -364,7 +365,7 @@ def test_a_program_ends_while_a_daemon_runs():
     script = """
 import threading, time
 from tests.native.table_making import small_model
-from narae.native import team
+from narae.native.runtime import team
 team.set_threads(3)
 def work():
     model = small_model(phases=50, delay=1000)
@@ -385,7 +386,7 @@ def test_ctrl_c_waits_for_the_run():
 import os, signal, threading
 import numpy as np
 from tests.native.table_making import small_model
-from narae.native import team
+from narae.native.runtime import team
 team.set_threads(2)
 model = small_model(phases=4, delay=100_000_000)
 table, expected = model.table(), model.expected()
@@ -407,7 +408,7 @@ def test_spawn():
     script = """
 import multiprocessing
 from tests.native.table_making import check_small
-from narae.native import team
+from narae.native.runtime import team
 if __name__ == "__main__":
     team.set_threads(2)
     check_small()

@@ -171,7 +171,7 @@ def test_the_number_of_threads_reaches_the_team(monkeypatch):
             self.count = count
 
     team, before = Team(), narae.get_num_threads()
-    monkeypatch.setitem(sys.modules, "narae.native.team", team)
+    monkeypatch.setitem(sys.modules, "narae.native.runtime.team", team)
     try:
         narae.set_num_threads(before + 1)
         assert team.count == before + 1

@@ -10,18 +10,18 @@ import numpy as np
 from narae.ir import Program, Value
 from narae.ir.executor import Array, Report, Update
 
-from .arena import Arena, PackedArena
-from .buffers import Buffer, Step
-from .code import Code, load_kernels
 from .emit import I32
-from .expand import expand
-from .host_calls import Memory
 from .kernel import Machine, begin_kernel, finish_kernel, slot_pointer
-from .lowering import Lowering
-from .machine import host_machine
+from .plan.arena import Arena, PackedArena
+from .plan.buffers import Buffer, Step
+from .plan.expand import expand
+from .plan.host_calls import Memory
+from .plan.lowering import Lowering
+from .plan.scheduling import ChainOf, Phase, Scheduled, lifetimes, schedule
 from .report import report_of
-from .scheduling import ChainOf, Phase, Scheduled, lifetimes, schedule
-from .table import Chain, Entry, Table
+from .runtime.code import Code, load_kernels
+from .runtime.machine import host_machine
+from .runtime.table import Chain, Entry, Table
 
 DONE = 1  # the status word that the last kernel sets
 

@@ -10,10 +10,10 @@ from functools import cache
 
 import numpy as np
 
-from .code import load_kernels
 from .emit import F32
 from .kernel import Kernel, Machine, begin_kernel, finish_kernel, slot_pointer
-from .table import Chain, Entry, Table
+from .runtime.code import load_kernels
+from .runtime.table import Chain, Entry, Table
 
 ROUNDS = 200_000
 MEGABYTES = 48

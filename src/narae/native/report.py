@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from narae.ir.executor import Report
 
-from .buffers import Buffer, Step
 from .peak import memory_bytes, peak_flops, roof
+from .plan.buffers import Buffer, Step
 
 if TYPE_CHECKING:
     from .executor import NativeRunner

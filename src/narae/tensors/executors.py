@@ -109,7 +109,7 @@ def _native() -> Executor:
     if importlib.util.find_spec("llvmlite") is None:
         given, rule = "'native' was asked for", "it writes machine code through llvmlite"
         raise ConfigError(explain("executor", given, rule, "pip install 'narae[native]'"))
-    importlib.import_module("narae.native.team").set_threads(get_num_threads())
+    importlib.import_module("narae.native.runtime.team").set_threads(get_num_threads())
     executor: Executor = importlib.import_module("narae.native").NativeExecutor()
     return executor
 

@@ -40,7 +40,7 @@ def set_num_threads(count: int) -> None:
     if not isinstance(count, int) or count < 1:
         raise ConfigError(f"set_num_threads expects a positive integer, not {count!r}")
     _threads[0] = count
-    team = sys.modules.get("narae.native.team")
+    team = sys.modules.get("narae.native.runtime.team")
     if team is not None:  # otherwise it is told when it is loaded
         team.set_threads(count)
 

@@ -1,0 +1,1 @@
+"""From programs to kernels on buffers: what runs together, in which layout, order and memory."""

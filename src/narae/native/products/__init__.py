@@ -1,0 +1,1 @@
+"""Sums of products: every contraction in one form, and its machine code."""

@@ -1,0 +1,1 @@
+"""Running machine code: the processor, compiled code and its cache, tables of calls, threads."""
