@@ -1,7 +1,8 @@
 """Every primitive on the native executor against the reference executor, on the table of samples.
 
-Planted faults that it has seen: `sinh` without its small branch, `reshape` that cannot cut merged
-factors, a gradient of a convolution that leaves out pixels which no window covers.
+Faults that it has seen: a reshape that could not cut merged factors, captured arrays in a loop
+nest, a gradient of a convolution that left out pixels which no window covers, 16-bit composites
+that were rounded at every step.
 """
 
 import numpy as np

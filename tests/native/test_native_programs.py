@@ -1,7 +1,8 @@
 """Random programs, and programs that were once wrong, on the native executor.
 
 Planted faults that it has seen: rows that a window reads twice taken for rows in order; fusing
-into a group that something in between waits for; a view that cuts through nested factors.
+into a group that something in between waits for; no way out where loops do not fit together; an
+index that is a member of its group; strides of borders along sizes of 1 taken for 0.
 """
 
 import subprocess
@@ -183,6 +184,35 @@ SPECIAL = [
 def test_special(function):
     x, y = np.random.default_rng(3).normal(size=(2, 6))
     check_program(trace(function, [x, y]), [x, y], LOOSE)
+
+
+POOLS = [
+    {"kernel": (2, 2), "stride": (2, 2), "padding": ((0, 0), (0, 0)), "dilation": (1, 1)},
+    {"kernel": (3, 3), "stride": (2, 2), "padding": ((1, 1), (1, 1)), "dilation": (1, 1)},
+    {"kernel": (3, 2), "stride": (1, 2), "padding": ((0, 0), (0, 0)), "dilation": (1, 2)},
+]
+ALONE = {"kernel": (2, 2), "stride": (3, 2), "padding": ((0, 3), (0, 2)), "dilation": (1, 1)}
+
+
+@pytest.mark.parametrize("attrs", POOLS)
+def test_which_of_equals_and_of_nans_a_window_chooses(attrs):
+    random = np.random.default_rng(0)
+    x = random.integers(-3, 3, (2, 3, 9, 10)).astype(np.float32)
+    x[random.random(x.shape) < 0.2] = np.nan
+    x[random.random(x.shape) < 0.2] = -np.inf
+
+    def step(x, grad):
+        out, places = p.max_pool(x, **attrs)
+        return out, places, p.max_pool_grad(grad, places, x_shape=tuple(x.shape))
+
+    out = expected(trace(lambda x: p.max_pool(x, **attrs), [x]), [x])[0]
+    grad = random.normal(size=out.shape).astype(np.float32)
+    check_program(trace(step, [x, grad]), [x, grad])
+
+
+def test_windows_in_the_padding_alone():
+    x = np.random.default_rng(0).normal(size=(2, 3, 9, 10)).astype(np.float32)
+    check_program(trace(lambda x: p.max_pool(x, **ALONE), [x]), [x])
 
 
 # --- outputs ----------------------------------------------------------------------------------

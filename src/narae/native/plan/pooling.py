@@ -62,7 +62,10 @@ def _counting(size: int, place: int, rank: int) -> Any:
 
 
 def max_pool(x: Any, *, kernel: Shape, stride: Shape, padding: Any, dilation: Shape) -> Any:
-    """The largest of each window, and where in the plane it is: the first of equals, NaN wins."""
+    """The largest of each window, and where in the plane it is: the first of equals, the last NaN.
+
+    Places of NaNs are written as numbers below zero, so that the least of all is the last of them.
+    """
     if math.prod(x.shape[2:]) >= 2**31 or x.dtype == BOOL:
         return NotImplemented
     if not _all_touch(x.shape[2:], kernel, stride, padding, dilation):
@@ -74,10 +77,15 @@ def max_pool(x: Any, *, kernel: Shape, stride: Shape, padding: Any, dilation: Sh
     out = p.amax(windows, dim=dim, keepdim=True)
     space = tuple(out.shape[2 : 2 + rank])
     flat, inside = _positions(x.shape[2:], space, kernel, stride, padding, dilation)
-    chosen = p.or_(p.eq(windows, out), p.ne(windows, windows))
+    chosen = p.eq(windows, out)
     if inside is not None:
         chosen = p.and_(chosen, inside)
-    place = p.amin(p.where(chosen, flat, 2**31 - 1), dim=dim, keepdim=True)
+    places = p.where(chosen, flat, 2**31 - 1)
+    if x.dtype.kind not in "iu":
+        places = p.where(p.ne(windows, windows), p.not_(flat), places)
+    place = p.amin(places, dim=dim, keepdim=True)
+    if x.dtype.kind not in "iu":
+        place = p.where(p.lt(place, 0), p.not_(place), place)
     shape = tuple(out.shape[: 2 + rank])
     index = p.cast(p.reshape(place, shape=shape), dtype=np.dtype(np.int64))
     return p.reshape(out, shape=shape), index
@@ -140,14 +148,15 @@ def _side_by_side(indices: Any, x_shape: Shape) -> Shape | None:
 def _pool_of(indices: Any) -> Any:
     """Kernel, stride, padding and dilation of the pooling that made these indices.
 
-    They are a cast of a reshape of `amin(where(chosen, flat, …))`; the windows under `chosen` say
-    how they were cut.
+    They are made of `amin(where(ne(windows, windows), …, where(chosen, flat, …)))`, and the windows
+    say how they were cut.
     """
-    place = _under(_under(indices, p.cast), p.reshape)
-    chosen = _under(_under(place, p.amin), p.where)
-    padded = chosen is not None and chosen.node.operation is p.and_
-    compare = _under(_under(chosen, p.and_) if padded else chosen, p.or_)
-    windows = _under(compare, p.eq)
+    place = _under(_under(_under(_under(indices, p.cast), p.reshape), p.where), p.lt)
+    windows = _under(_under(_under(place, p.amin), p.where), p.ne)
+    if windows is None:
+        return None
+    chosen = _under(place.node.operands[0].node.operands[2], p.where)
+    padded = chosen is None or chosen.node.operation is p.and_
     sizes, steps = [], []
     while windows is not None and windows.node is not None:
         if windows.node.operation is not p.windows:
