@@ -115,19 +115,26 @@ def test_interrupts_in_the_middle_leave_whole_steps():
     """SIGINT again and again: the parameters are those of as many steps as were counted."""
     out = run("""
 def interrupt():
+    global armed
     while running:
         time.sleep(0.002)
-        os.kill(os.getpid(), signal.SIGINT)
+        if armed:  # one at a time: another one might come while the first is counted
+            armed = False
+            os.kill(os.getpid(), signal.SIGINT)
 
 seen = 0
-running = True
+running, armed = True, False
+signal.signal(signal.SIGINT, signal.default_int_handler)
 thread = threading.Thread(target=interrupt)
 thread.start()
 end = time.monotonic() + 1.5
 while time.monotonic() < end:
     try:
+        armed = True
         while time.monotonic() < end:
             step(x)
+        armed = False
+        time.sleep(0.05)
     except KeyboardInterrupt:
         seen += 1
 while True:
