@@ -125,7 +125,7 @@ def interrupt():
 seen = 0
 running, armed = True, False
 signal.signal(signal.SIGINT, signal.default_int_handler)
-thread = threading.Thread(target=interrupt)
+thread = threading.Thread(target=interrupt, daemon=True)
 thread.start()
 end = time.monotonic() + 1.5
 while time.monotonic() < end:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from narae.ir import Program, Update, Value
+from narae.tensors.modes import modes
 from narae.tensors.tensor import Tensor
 from narae.tensors.tracing import HostAction, Trace
 
@@ -110,9 +111,10 @@ def trace_step(
 ) -> Traced:
     """Trace `function(*args, **kwargs)` for the arguments that `call_spec` describes.
 
-    Whatever happens, every tensor is afterwards as it was before.
+    Whatever happens, every tensor is afterwards as it was before, and so are the modes: Ctrl-C may
+    fall into the very moment in which a `no_grad` of the step ends.
     """
-    trace = Trace(name, names)
+    trace, before = Trace(name, names), (modes.trace, modes.grad)
     try:
         with trace:
             for tensor, label in zip(arguments, argument_names, strict=True):
@@ -121,7 +123,17 @@ def trace_step(
             result = function(*args, **kwargs)
             return _conclude(trace, result, arguments, keep_grads, taps)
     finally:
-        trace.undo()
+        try:
+            _put_back(trace, before)
+        except KeyboardInterrupt:
+            _put_back(trace, before)
+            raise
+
+
+def _put_back(trace: Trace, before: tuple[Trace | None, bool]) -> None:
+    """Undo a trace; to do it twice changes nothing."""
+    modes.trace, modes.grad = before
+    trace.undo()
 
 
 def _lift_argument(trace: Trace, tensor: Tensor, label: str) -> None:
