@@ -14,12 +14,15 @@ from narae.ir import Value
 from narae.ir.program import Node
 
 from ..products.product import BatchDim, Product, RowDim, TermDim
+from ..winograd.shape import Shape, winograd_shape
+from ..winograd.tiling import Pictures
 from . import layout as lay
 from .buffers import Buffer, Ref
 from .contractions import bias_of, product_task
 from .graph import Unit
 from .layout import Layout
 from .moving import copy_task, fill_task
+from .winograd import Side, add_outputs, add_taps_gradient
 
 if TYPE_CHECKING:
     from .lowering import Lowering
@@ -92,6 +95,11 @@ def _forward(lowering: "Lowering", node: Node, out_value: Value, bias: Buffer | 
     groups = attrs["groups"]
     x, out = _picture(lowering, x_value), _result(lowering, out_value)
     kernel = _kernel(lowering, w, 1)
+    shape = winograd_shape(node)
+    if shape is not None:
+        low = [before for before, _ in attrs["padding"]]
+        _winograd(lowering, shape, x, low, kernel, False, out, bias)
+        return
     channels, columns = w.shape[1], w.shape[0] // groups
     rows = [RowDim(x_value.shape[0], x.batch, out.batch)]
     terms = []
@@ -116,6 +124,28 @@ def _forward(lowering: "Lowering", node: Node, out_value: Value, bias: Buffer | 
         (out.ref, out.offset),
         bias,
     )
+
+
+def _winograd(
+    lowering: "Lowering",
+    shape: Shape,
+    x: Picture,
+    low: Sequence[int],
+    kernel: Kernel,
+    turned: bool,
+    out: Picture,
+    bias: Buffer | None = None,
+) -> None:
+    """The same with fewer multiplications; `low` rows and columns of zeros come before x."""
+    source = _in_tiles(x, low, shape.channels)
+    target = _in_tiles(out, (0, 0), shape.out_channels)
+    add_outputs(lowering, shape, source, kernel.ref, turned, target, bias)
+
+
+def _in_tiles(picture: Picture, low: Sequence[int], channels: int) -> Side:
+    row, column = picture.space
+    offset = picture.offset - low[0] * row - low[1] * column
+    return Side(picture.ref.buffer, Pictures(picture.batch, row, column, offset, channels))
 
 
 def _groups(groups: int, a: int, b: int, c: int) -> list[BatchDim]:
@@ -191,6 +221,11 @@ def _grad_x(lowering: "Lowering", node: Node) -> None:
     attrs = node.attrs
     grad, out = _picture(lowering, grad_value), _result(lowering, out_value)
     kernel = _kernel(lowering, w, 0)
+    shape = winograd_shape(node)
+    if shape is not None:
+        low = [2 - before for before, _ in attrs["padding"]]
+        _winograd(lowering, shape, grad, low, kernel, True, out)
+        return
     classes = [
         _classes(
             size,
@@ -282,6 +317,14 @@ def _grad_w(lowering: "Lowering", node: Node) -> None:
     strides = lay.strides_of(out.shape, order)
     buffer = lowering.new_buffer(out.dtype, out.size, out.name)
     ref = Ref(buffer, lay.strided(out.shape, strides))
+    shape = winograd_shape(node)
+    if shape is not None:
+        low = [before for before, _ in attrs["padding"]]
+        inputs = _in_tiles(x, low, shape.channels)
+        grads = _in_tiles(grad, (0, 0), shape.out_channels)
+        add_taps_gradient(lowering, shape, inputs, grads, buffer)
+        _deliver(lowering, out, ref)
+        return
     rows, terms = [], [TermDim(x_value.shape[0], x.batch, grad.batch)]
     start = x.offset
     for dim, size in enumerate(grad_value.shape[2:]):
@@ -292,7 +335,6 @@ def _grad_w(lowering: "Lowering", node: Node) -> None:
         start -= attrs["padding"][dim][0] * x.space[dim]
     rows.append(RowDim(channels, x.channel, strides[1]))
     batch = _groups(groups, channels * x.channel, columns * grad.channel, columns)
-    lowering.set_ref(out, ref)
     _add(
         lowering,
         out,
@@ -304,6 +346,12 @@ def _grad_w(lowering: "Lowering", node: Node) -> None:
         (grad.ref, grad.offset),
         (ref, 0),
     )
+    _deliver(lowering, out, ref)
+
+
+def _deliver(lowering: "Lowering", out: Value, ref: Ref) -> None:
+    """Bring the gradient of a weight to where it has to be."""
+    lowering.set_ref(out, ref)
     home = lowering.decided(out)
     if home is not None:
         lowering.tasks.append(copy_task(ref, home, lowering.machine))

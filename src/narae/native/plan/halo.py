@@ -15,6 +15,8 @@ from narae.ir import Program, Value
 
 from ..emit import F32, I8, I64, Function, Type, Val
 from ..kernel import Machine, begin_kernel, finish_kernel, slot_pointer
+from ..winograd.shape import Shape as WinogradShape
+from ..winograd.shape import winograd_shape
 from .buffers import Access, Ref, Step, Task
 from .nest_tasks import pieces_for
 
@@ -54,6 +56,9 @@ def node_halos(node: Any) -> list[tuple[Value, Halo]]:
     """The operands of a convolution that are read beyond their edge, and how far."""
     attrs = node.attrs
     name = node.operation.name
+    shape = winograd_shape(node)
+    if shape is not None:
+        return _of_tiles(node, shape)
     if name == "conv":
         x, w = node.operands
         return [(x, _forward(x.shape, node.outputs[0].shape, w.shape, attrs))]
@@ -62,6 +67,22 @@ def node_halos(node: Any) -> list[tuple[Value, Halo]]:
         return [(x, _forward(x.shape, grad_out.shape, node.outputs[0].shape, attrs))]
     grad_out, w = node.operands
     return [(grad_out, _backward(grad_out.shape, node.outputs[0].shape, w.shape, attrs))]
+
+
+def _of_tiles(node: Any, shape: WinogradShape) -> list[tuple[Value, Halo]]:
+    """Tiles of 4 x 4 begin `low` before the edge; the last may begin in the last row or column."""
+    name, space = node.operation.name, (shape.rows, shape.columns)
+    x = node.operands[1] if name == "conv_grad_w" else node.operands[0]
+    sides = []
+    for dim, (before, _) in enumerate(node.attrs["padding"]):
+        low = 2 - before if name == "conv_grad_x" else before
+        sides.append((low, max(0, 2 * space[dim] + 2 - low - x.shape[2 + dim])))
+    found = [(x, Halo(tuple(sides)))]
+    if name == "conv_grad_w":
+        grad = node.operands[0]
+        beyond = [(0, 2 * n - grad.shape[2 + dim]) for dim, n in enumerate(space)]
+        found.append((grad, Halo(tuple(beyond))))
+    return found
 
 
 def _forward(x_shape: Shape, out_shape: Shape, w_shape: Shape, attrs: Any) -> Halo:
