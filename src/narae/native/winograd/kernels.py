@@ -18,8 +18,8 @@ from .tiling import POINTS, Matrices, Pictures, Tiling, in_one, in_panels
 from .transforms import input_line, output_back, output_line, taps_back, taps_line
 
 _LINE = 64  # bytes that memory is aligned to
-# Rows of taps' matrices that a piece transforms: about 20 µs.
-_ELEMENTS = 8192
+# Elements of transformed taps that a piece reads or writes: about 20 µs.
+_ELEMENTS = 130_000
 
 
 @dataclass(frozen=True)
@@ -202,7 +202,7 @@ def taps_kernel(taps: Matrices, turned: bool, machine: Machine) -> Kernel:
     def row(number: Val) -> None:
         moves.emit_taps(f, taps_line, turned, taps, source, target, number, lanes)
 
-    count = _rows(f, taps, piece, row)
+    count = _rows(f, taps, 1, piece, row)
     moved = 4 * taps.rows * taps.columns * (9 + POINTS)
     about = f"transform taps {taps.rows} x {taps.columns}"
     return finish_kernel("taps", f, pieces=count, about=about, bytes=moved)
@@ -217,15 +217,18 @@ def taps_back_kernel(u: Matrices, parts: int, machine: Machine) -> Kernel:
     def row(number: Val) -> None:
         moves.emit_taps_back(f, taps_back, parts, u, source, target, number, lanes)
 
-    count = _rows(f, u, piece, row)
+    count = _rows(f, u, parts, piece, row)
     moved = 4 * u.rows * u.columns * (9 + POINTS * parts)
     about = f"transform gradient of taps {u.rows} x {u.columns}"
     return finish_kernel("taps", f, pieces=count, about=about, bytes=moved)
 
 
-def _rows(f: Function, matrices: Matrices, piece: Val, body: Callable[[Val], None]) -> int:
+def _rows(
+    f: Function, matrices: Matrices, parts: int, piece: Val, body: Callable[[Val], None]
+) -> int:
     """A loop over the rows of a piece; how many pieces there are."""
-    each = max(1, min(matrices.rows, _ELEMENTS // matrices.columns))
+    each = _ELEMENTS // (matrices.columns * POINTS * parts)
+    each = max(1, min(matrices.rows, each))
     first = f.mul(piece, f.number(each))
     last, most = f.add(first, f.number(each)), f.number(matrices.rows)
     with f.loop(first, f.select(f.compare("slt", last, most), last, most)) as loop:
