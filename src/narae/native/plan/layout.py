@@ -14,6 +14,7 @@ copied instead. (The idea of nested sizes and strides is that of CuTe, in NVIDIA
 import itertools
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from narae.base.shapes import Shape
@@ -126,6 +127,11 @@ def permuted(layout: Layout, dims: Sequence[int]) -> Layout:
 
 def expanded(layout: Layout, shape: Sequence[int]) -> Layout:
     """Repeated along dimensions of size 1 and along new leading ones."""
+    return _expanded(layout, tuple(shape))
+
+
+@lru_cache(maxsize=16384)
+def _expanded(layout: Layout, shape: Shape) -> Layout:
     missing = len(shape) - len(layout.dims)
     dims = ((),) * missing + layout.dims
     pairs = zip(dims, shape, strict=True)
@@ -149,6 +155,11 @@ def flipped(layout: Layout, dims: Sequence[int]) -> Layout:
 
 def reshaped(layout: Layout, shape: Sequence[int]) -> Layout | None:
     """The same elements in row-major order under another shape; None if a factor cannot be cut."""
+    return _reshaped(layout, tuple(shape))
+
+
+@lru_cache(maxsize=16384)
+def _reshaped(layout: Layout, shape: Shape) -> Layout | None:
     if 0 in shape:
         return strided(shape, (0,) * len(shape))
     waiting = list(reversed(merged(layout.factors)))
@@ -256,6 +267,12 @@ def common_loops(layouts: Sequence[Layout]) -> Loops | None:
     >>> common_loops([dense((6,)), Layout((((2, 1), (3, 2)),))]).strides
     ((3, 1), (1, 2))
     """
+    return _common_loops(tuple(layouts))
+
+
+# Networks are made of equal layers, and each of them asks the same.
+@lru_cache(maxsize=16384)
+def _common_loops(layouts: tuple[Layout, ...]) -> Loops | None:
     sizes: list[int] = []
     dims: list[int] = []
     strides: list[list[int]] = [[] for _ in layouts]
