@@ -14,7 +14,8 @@ import pytest
 
 from narae.base import errors
 from narae.base.errors import DataError, MissingDataError, MissingExtraError
-from narae.io.fetch import Download, FileSet, cache_dir, find_files
+from narae.base.folders import cache_dir
+from narae.io.fetch import Download, FileSet, find_files
 from narae.vision import sources
 from narae.vision.sources import mnist_files
 

@@ -3,10 +3,11 @@
 `save` and `load` are also `narae.save` and `narae.load`.
 """
 
+from narae.base.folders import cache_dir
+
 from .atomic import atomic_write
 from .checkpoint import load_checkpoint, save_checkpoint
 from .config_file import read_config, write_config
-from .fetch import cache_dir
 from .pickles import read_pickles
 from .records import append_record, read_records
 from .saving import load, save

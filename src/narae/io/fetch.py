@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from narae.base.errors import DataError, MissingDataError, explain, require
+from narae.base.folders import cache_dir
 from narae.io.download_bar import download_bar
 
 _TIMEOUT_SECONDS = 20.0
@@ -63,31 +64,6 @@ class _Search:
 
     file_set: FileSet
     places: list[str] = field(default_factory=list)
-
-
-def cache_dir() -> Path:
-    """Narae's cache folder: `NARAE_CACHE`, else "narae" in the platform's cache folder.
-
-    Example:
-        >>> os.environ["NARAE_CACHE"] = "/var/cache/class"
-        >>> cache_dir().as_posix()
-        '/var/cache/class'
-        >>> del os.environ["NARAE_CACHE"]
-    """
-    own = os.environ.get("NARAE_CACHE")
-    if own:
-        return Path(own).expanduser()
-    return _platform_cache() / "narae"
-
-
-def _platform_cache() -> Path:
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches"
-    named = Path(os.environ.get("XDG_CACHE_HOME") or "")
-    # The XDG base directory specification asks that a relative path be ignored.
-    return named if named.is_absolute() else Path.home() / ".cache"
 
 
 def find_files(

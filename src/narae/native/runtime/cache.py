@@ -14,10 +14,10 @@ import hashlib
 import os
 import secrets
 import stat
-import sys
 import time
 from pathlib import Path
 
+from narae.base.folders import cache_dir
 from narae.base.notices import warn_user
 
 _MARK = b"narae machine code 1\n"
@@ -31,23 +31,12 @@ _reported: set[str] = set()
 
 
 def cache_folder() -> Path:
-    """Where machine code is kept: `NARAE_CACHE` or the platform's cache folder, and there "native".
+    """Where machine code is kept: "native" in Narae's cache folder.
 
     Raises:
         RuntimeError: if the user has no home folder.
     """
-    own = os.environ.get("NARAE_CACHE")
-    return (Path(own).expanduser() if own else _platform_cache() / "narae") / "native"
-
-
-def _platform_cache() -> Path:
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches"
-    named = Path(os.environ.get("XDG_CACHE_HOME") or "")
-    # The XDG base directory specification asks that a relative path be ignored.
-    return named if named.is_absolute() else Path.home() / ".cache"
+    return cache_dir() / "native"
 
 
 class CodeCache:
