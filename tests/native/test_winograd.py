@@ -18,7 +18,7 @@ from narae.native.executor import NativeExecutor
 from narae.native.runtime.machine import host_machine
 from narae.native.runtime.team import get_threads, set_threads
 from narae.native.winograd.shape import winograd_shape
-from tests.native.native_checks import bits, check_program, native_runner
+from tests.native.native_checks import LOOSE, bits, check_program, native_runner
 from tests.native.running import machine_of
 
 # Each output is a sum of 9 * channels products; its error, as a share of the largest output.
@@ -157,10 +157,21 @@ def test_what_is_left_to_plain_sums(changed, why):
     assert used(trace(lambda x, w: p.conv(x, w, **attrs), [x, w])) == [False], why
 
 
-def test_what_other_types_are_left_to():
-    """In float64, whoever asks for it wants exact sums; in bfloat16, transforms would round."""
-    for dtype in (np.float64, ml_dtypes.bfloat16):
-        program, arrays = case(2, 64, 64, (16, 16), SAME)
-        wide = [x.astype(dtype) for x in arrays]
-        assert used(trace(step_of(SAME), wide)) == [False, False, False]
-        assert used(program) == [True, True, True]
+def test_bfloat16_is_rounded_once():
+    """Transforms and sums are in float32; what is stored is near the nearest number."""
+    program, arrays = case(2, 48, 64, (9, 12), SAME)
+    narrow = [x.astype(ml_dtypes.bfloat16) for x in arrays]
+    program = trace(step_of(SAME), narrow)
+    assert used(program) == [True, True, True]
+    _, found = check_program(program, narrow, LOOSE)
+    x, w, grad = (a.astype(np.float64) for a in narrow)
+    for one, two in zip(found, expected(np.maximum(x, 0), w, grad, SAME), strict=True):
+        assert one.dtype == ml_dtypes.bfloat16
+        error = np.abs(one.astype(np.float64) - two)
+        assert (error <= np.abs(two) * 2**-8 + 2e-6 * np.abs(two).max()).all()
+
+
+def test_float64_is_left_to_plain_sums():
+    _, arrays = case(2, 64, 64, (16, 16), SAME)
+    program = trace(step_of(SAME), [x.astype(np.float64) for x in arrays])
+    assert used(program) == [False, False, False]

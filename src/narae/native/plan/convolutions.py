@@ -13,6 +13,7 @@ from narae import primitives as p
 from narae.ir import Value
 from narae.ir.program import Node
 
+from ..products.microkernel import element_type
 from ..products.product import BatchDim, Product, RowDim, TermDim
 from ..winograd.shape import Shape, winograd_shape
 from ..winograd.tiling import Pictures
@@ -145,7 +146,9 @@ def _winograd(
 def _in_tiles(picture: Picture, low: Sequence[int], channels: int) -> Side:
     row, column = picture.space
     offset = picture.offset - low[0] * row - low[1] * column
-    return Side(picture.ref.buffer, Pictures(picture.batch, row, column, offset, channels))
+    buffer = picture.ref.buffer
+    element = element_type(buffer.dtype)
+    return Side(buffer, Pictures(picture.batch, row, column, offset, channels, element))
 
 
 def _groups(groups: int, a: int, b: int, c: int) -> list[BatchDim]:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ..kernel import Kernel
+from ..products.microkernel import element_type
 from ..winograd import kernels
 from ..winograd.products import outputs_product, taps_product
 from ..winograd.shape import LEAST_BLOCK, Shape, divisor_near, tiling_of
@@ -49,7 +50,8 @@ def add_outputs(
     """Tasks that convolve; `taps` are (3, 3, channels, output channels) in memory."""
     u = in_panels(shape.channels, shape.out_channels)
     transformed = lowering.new_buffer(np.float32, u.size, "transformed taps")
-    kernel = kernels.taps_kernel(u, turned, lowering.machine)
+    element = element_type(taps.buffer.dtype)
+    kernel = kernels.taps_kernel(u, turned, element, lowering.machine)
     task = _plain_task(kernel, (taps.buffer,), transformed)
     task.prepares = True
     lowering.tasks.append(task)
@@ -133,7 +135,7 @@ def add_taps_gradient(
         lowering.tasks.append(_plain_task(kernel, (x.buffer, grad_out.buffer), sums))
     else:
         parts, sums = 1, _sums_by_steps(lowering, tiling, x, grad_out, u)
-    kernel = kernels.taps_back_kernel(u, parts, lowering.machine)
+    kernel = kernels.taps_back_kernel(u, parts, element_type(out.dtype), lowering.machine)
     lowering.tasks.append(_plain_task(kernel, (sums,), out))
 
 

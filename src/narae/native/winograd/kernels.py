@@ -8,7 +8,7 @@ as the pictures, stay in a core's cache. The others do one step for all tiles.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from ..emit import F32, I64, VOID, Function, Val
+from ..emit import F32, I64, VOID, Function, Type, Val
 from ..kernel import Kernel, Machine, begin_kernel, finish_kernel, slot_pointer
 from ..products.kernels import lower_product
 from ..products.product import Product
@@ -52,7 +52,7 @@ def outputs_kernel(
     tiling, lanes = pieces.tiling, machine.lanes(F32.bytes)
     v, m = in_one(tiling.tiles, x.channels), in_one(tiling.tiles, out.channels)
     product = _single(outputs_product(v, in_panels(x.channels, out.channels), m), machine)
-    f, args, piece, scratch = begin_kernel()
+    f, args, piece, scratch = begin_kernel(machine)
     x_at, u_at, out_at = (slot_pointer(f, args, number) for number in range(3))
     bias_at = slot_pointer(f, args, 3) if bias else None
     room = _Room(f, scratch)
@@ -79,7 +79,7 @@ def taps_gradient_kernel(
     d = in_panels(tiling.tiles, grad_out.channels)
     u = in_one(x.channels, grad_out.channels)
     product = _single(replace(taps_product(v, d, u), accumulate=True), machine)
-    f, args, piece, scratch = begin_kernel()
+    f, args, piece, scratch = begin_kernel(machine)
     x_at, grad_at, parts = (slot_pointer(f, args, number) for number in range(3))
     room = _Room(f, scratch)
     v_at, d_at = room.part(4 * v.size), room.part(4 * d.size)
@@ -162,7 +162,7 @@ def matrices_kernel(
 
     Each block of tiles has matrices of its own, one after the other.
     """
-    f, args, piece, _ = begin_kernel()
+    f, args, piece, _ = begin_kernel(machine)
     source, target = slot_pointer(f, args, 0), slot_pointer(f, args, 1)
     line, size = (output_back, 2) if gradient else (input_line, 4)
     here = f.at(target, f.mul(piece, f.number(matrices.size)), F32)
@@ -177,7 +177,7 @@ def outputs_of_matrices_kernel(
     out: Pictures, tiling: Tiling, matrices: Matrices, bias: bool, machine: Machine
 ) -> Kernel:
     """The kernel (matrices, [bias,] out): outputs from the products of transformed tiles."""
-    f, args, piece, _ = begin_kernel()
+    f, args, piece, _ = begin_kernel(machine)
     source, target = slot_pointer(f, args, 0), slot_pointer(f, args, 1 + bias)
     bias_at = slot_pointer(f, args, 1) if bias else None
     here = f.at(source, f.mul(piece, f.number(matrices.size)), F32)
@@ -193,14 +193,14 @@ def outputs_of_matrices_kernel(
 # --- taps -----------------------------------------------------------------------------------------
 
 
-def taps_kernel(taps: Matrices, turned: bool, machine: Machine) -> Kernel:
+def taps_kernel(taps: Matrices, turned: bool, element: Type, machine: Machine) -> Kernel:
     """The kernel (taps, u) that transforms taps (3, 3, channels, output channels) for products."""
-    f, args, piece, _ = begin_kernel()
+    f, args, piece, _ = begin_kernel(machine)
     lanes = machine.lanes(F32.bytes)
     source, target = slot_pointer(f, args, 0), slot_pointer(f, args, 1)
 
     def row(number: Val) -> None:
-        moves.emit_taps(f, taps_line, turned, taps, source, target, number, lanes)
+        moves.emit_taps(f, taps_line, turned, taps, element, source, target, number, lanes)
 
     count = _rows(f, taps, 1, piece, row)
     moved = 4 * taps.rows * taps.columns * (9 + POINTS)
@@ -208,14 +208,14 @@ def taps_kernel(taps: Matrices, turned: bool, machine: Machine) -> Kernel:
     return finish_kernel("taps", f, pieces=count, about=about, bytes=moved)
 
 
-def taps_back_kernel(u: Matrices, parts: int, machine: Machine) -> Kernel:
+def taps_back_kernel(u: Matrices, parts: int, element: Type, machine: Machine) -> Kernel:
     """The kernel (u, taps): the gradient of the taps from `parts` parts of that of U."""
-    f, args, piece, _ = begin_kernel()
+    f, args, piece, _ = begin_kernel(machine)
     lanes = machine.lanes(F32.bytes)
     source, target = slot_pointer(f, args, 0), slot_pointer(f, args, 1)
 
     def row(number: Val) -> None:
-        moves.emit_taps_back(f, taps_back, parts, u, source, target, number, lanes)
+        moves.emit_taps_back(f, taps_back, parts, u, element, source, target, number, lanes)
 
     count = _rows(f, u, parts, piece, row)
     moved = 4 * u.rows * u.columns * (9 + POINTS * parts)

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from ..emit import F32, Function, Int, Val
+from ..emit import F32, Function, Int, Type, Val
+from ..products.microkernel import memory_type, narrow, widen
 from .tiling import POINTS, Matrices, Pictures, Tile, Tiling, emit_tiles, emit_vectors
 from .transforms import Line, Square, along_both
 
@@ -28,10 +29,17 @@ def emit_to_matrices(
         start = at.place(f, source, pictures)
 
         def vector(place: Val, channel: Int, mask: Val | None) -> None:
-            first = f.at(start, channel, F32)
+            first = f.at(start, channel, pictures.memory)
             square = [
                 [
-                    _load(f, first, i * pictures.row + j * pictures.column, lanes, mask)
+                    _load(
+                        f,
+                        first,
+                        i * pictures.row + j * pictures.column,
+                        pictures.element,
+                        lanes,
+                        mask,
+                    )
                     for j in range(size)
                 ]
                 for i in range(size)
@@ -63,9 +71,10 @@ def emit_from_matrices(
         def vector(place: Val, channel: Int, mask: Val | None) -> None:
             square = along_both(f, line, load_points(f, place, matrices, lanes, mask))
             if bias is not None:
-                more = f.load(f.at(bias, channel, F32), F32.of(lanes), mask)
+                more = _load(f, bias, channel, pictures.element, lanes, mask)
                 square = [[f.add(value, more) for value in row] for row in square]
-            _store_outputs(f, square, f.at(start, channel, F32), at, pictures, tiling, mask)
+            first = f.at(start, channel, pictures.memory)
+            _store_outputs(f, square, first, at, pictures, tiling, mask)
 
         emit_row(f, matrices, source, at.index, lanes, vector)
 
@@ -83,15 +92,17 @@ def _store_outputs(
 ) -> None:
     """Four outputs, without those beyond the last row or column."""
 
+    def store(i: int, j: int) -> None:
+        place = i * pictures.row + j * pictures.column
+        _store(f, square[i][j], first, place, pictures.element, mask)
+
     def store_row(i: int) -> None:
-        start = f.at(first, i * pictures.row, F32)
-        f.store(square[i][0], start, mask)
-        second = f.at(start, pictures.column, F32)
+        store(i, 0)
         if tiling.width % 2:
             with f.when(f.compare("slt", at.column, f.number(tiling.columns - 1))):
-                f.store(square[i][1], second, mask)
+                store(i, 1)
         else:
-            f.store(square[i][1], second, mask)
+            store(i, 1)
 
     store_row(0)
     if tiling.height % 2:
@@ -119,15 +130,23 @@ def emit_row(f: Function, matrices: Matrices, base: Val, row: Val, lanes: int, b
         )
 
 
-def _load(f: Function, base: Val, place: int, lanes: int, mask: Val | None) -> Val:
-    return f.load(f.at(base, place, F32), F32.of(lanes), mask)
+def _load(f: Function, base: Val, place: Int, element: Type, lanes: int, mask: Val | None) -> Val:
+    """A vector of float32 from elements of a type."""
+    kind = memory_type(element)
+    return widen(f, f.load(f.at(base, place, kind), kind.of(lanes), mask), F32)
+
+
+def _store(f: Function, value: Val, base: Val, place: int, element: Type, mask: Val | None) -> None:
+    """A vector of float32, rounded to elements of a type."""
+    kind = memory_type(element)
+    f.store(narrow(f, value, element), f.at(base, place, kind), mask)
 
 
 def load_points(
     f: Function, place: Val, matrices: Matrices, lanes: int, mask: Val | None
 ) -> Square:
     """The 4 x 4 values of the points."""
-    points = [_load(f, place, n * matrices.step, lanes, mask) for n in range(POINTS)]
+    points = [_load(f, place, n * matrices.step, F32, lanes, mask) for n in range(POINTS)]
     return [points[n : n + 4] for n in range(0, POINTS, 4)]
 
 
@@ -146,6 +165,7 @@ def emit_taps(
     line: Line,
     turned: bool,
     matrices: Matrices,
+    element: Type,
     taps: Val,
     target: Val,
     row: Val,
@@ -153,12 +173,13 @@ def emit_taps(
 ) -> None:
     """U = G g Gᵀ for a row; taps are (3, 3, rows, columns), read backwards if `turned`."""
     each = matrices.rows * matrices.columns
-    start = f.at(taps, f.mul(row, f.number(matrices.columns)), F32)
+    kind = memory_type(element)
+    start = f.at(taps, f.mul(row, f.number(matrices.columns)), kind)
     order = range(8, -1, -1) if turned else range(9)
 
     def vector(place: Val, column: Int, mask: Val | None) -> None:
-        first = f.at(start, column, F32)
-        values = [_load(f, first, n * each, lanes, mask) for n in order]
+        first = f.at(start, column, kind)
+        values = [_load(f, first, n * each, element, lanes, mask) for n in order]
         square = along_both(f, line, [values[n : n + 3] for n in range(0, 9, 3)])
         _store_points(f, square, place, matrices, mask)
 
@@ -170,6 +191,7 @@ def emit_taps_back(
     line: Line,
     parts: int,
     matrices: Matrices,
+    element: Type,
     source: Val,
     target: Val,
     row: Val,
@@ -177,7 +199,8 @@ def emit_taps_back(
 ) -> None:
     """Gᵀ u G for a row, where u is the sum of `parts` matrices; taps are (3, 3, rows, columns)."""
     each = matrices.rows * matrices.columns
-    start = f.at(target, f.mul(row, f.number(matrices.columns)), F32)
+    kind = memory_type(element)
+    start = f.at(target, f.mul(row, f.number(matrices.columns)), kind)
 
     def vector(place: Val, column: Int, mask: Val | None) -> None:
         points = [value for line in load_points(f, place, matrices, lanes, mask) for value in line]
@@ -188,8 +211,8 @@ def emit_taps_back(
                 loop.next = [f.add(x, y) for x, y in zip(loop.carried, more, strict=True)]
             points = loop.results
         square = along_both(f, line, [points[n : n + 4] for n in range(0, POINTS, 4)])
-        first = f.at(start, column, F32)
+        first = f.at(start, column, kind)
         for number, value in enumerate(value for row in square for value in row):
-            f.store(value, f.at(first, number * each, F32), mask)
+            _store(f, value, first, number * each, element, mask)
 
     emit_row(f, matrices, source, row, lanes, vector)

@@ -3,13 +3,14 @@
 import math
 from typing import NamedTuple
 
-import numpy as np
-
 from narae import primitives as p
+from narae.base.dtypes import BFLOAT16, FLOAT32
 from narae.ir.program import Node
 
 from .tiling import POINTS, Tiling
 
+# In float64, whoever asks for it wants exact sums. Transforms and products are in float32.
+TYPES = (FLOAT32, BFLOAT16)
 # Fewer channels make the transforms cost more than the products save.
 LEAST_CHANNELS = 32
 # Tiles of which part lies beyond the picture save less: at least this share must lie inside.
@@ -54,7 +55,7 @@ def winograd_shape(node: Node) -> Shape | None:
     else:
         x, w = node.operands
         taps, result, channels = w.shape, out.shape, x.shape[1]
-    if tuple(taps[2:]) != (3, 3) or attrs["groups"] != 1 or out.dtype != np.float32:
+    if tuple(taps[2:]) != (3, 3) or attrs["groups"] != 1 or out.dtype not in TYPES:
         return None
     if any(n != 1 for n in (*attrs["stride"], *attrs["dilation"])):
         return None

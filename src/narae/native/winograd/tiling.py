@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..emit import F32, Function, Int, Val
+from ..emit import Function, Int, Type, Val
+from ..products.microkernel import memory_type
 
 POINTS = 16  # of a transformed tile: 4 x 4
 # A step from point to point of a power of two would put all 16 into one place of the cache.
@@ -19,6 +20,12 @@ class Pictures:
     column: int
     offset: int
     channels: int
+    element: Type
+
+    @property
+    def memory(self) -> Type:
+        """Elements as they are loaded and stored."""
+        return memory_type(self.element)
 
 
 @dataclass(frozen=True)
@@ -110,7 +117,7 @@ class Tile:
         place = f.mul(self.image, f.number(pictures.image))
         place = f.add(place, f.mul(self.row, f.number(2 * pictures.row)))
         place = f.add(place, f.mul(self.column, f.number(2 * pictures.column)))
-        return f.at(f.at(base, pictures.offset, F32), place, F32)
+        return f.at(f.at(base, pictures.offset, pictures.memory), place, pictures.memory)
 
 
 def emit_tiles(f: Function, tiling: Tiling, block: Val, body: Callable[[Tile], None]) -> None:
