@@ -13,8 +13,9 @@ def add_parser(commands: Any) -> Any:
 
 def run(options: Any) -> int:
     """Print each recipe's name and what it is."""
-    names = recipe_names()
-    width = max(map(len, names))
-    for name, summary in names.items():
-        print(f"{name:<{width}}  {summary}")
+    for name, card in recipe_names().items():
+        print(f"{name}: {card.summary}")
+        width = max(map(len, card.fields), default=0)
+        for field, text in card.fields.items():
+            print(f"  {field:<{width}}  {text}")
     return 0

@@ -55,14 +55,14 @@ def run(options: Any) -> int:
 def _found(options: Any) -> tuple[Any, Any]:
     """The model, and a function that says the shape of one sample."""
     from narae.train.recipe import load_recipe
-    from narae.train.saved import load_run
+    from narae.train.runs.saved import load_run
 
     name = options.model
     if ":" in name and not Path(name).exists():
         return _imported(name), _no_sample
     if name.endswith(".safetensors") or Path(name).is_dir():
         saved = load_run(Path(name))
-        return saved.model, lambda: tuple(saved.meta["input_shape"])
+        return saved.model, lambda: saved.input_shape
     recipe = load_recipe(name)
     return recipe.model(), lambda: recipe.sample_shape(options.data_dir)
 

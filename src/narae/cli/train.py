@@ -31,9 +31,17 @@ def add_parser(commands: Any) -> Any:
     run.add_argument("--batch-size", type=count, metavar="N", help="samples a step")
     run.add_argument("--seed", type=whole, metavar="N", help="of every random number")
     run.add_argument(
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME=VALUE",
+        help="any setting of the recipe or of the run: --set lr=3e-4 patience=5",
+    )
+    run.add_argument(
         "--compile",
         action=argparse.BooleanOptionalAction,
-        default=True,
+        default=None,
         help="make each step one program (default), or run each operation at once",
     )
     files = parser.add_argument_group("files")
@@ -42,7 +50,7 @@ def add_parser(commands: Any) -> Any:
         "--out", type=Path, metavar="DIR", help="folder to write to (default: runs/<recipe>)"
     )
     files.add_argument(
-        "--resume", type=Path, metavar="FILE", help="go on from a checkpoint (.safetensors)"
+        "--resume", type=Path, metavar="RUN", help="go on with the run in this folder"
     )
     return parser
 
@@ -50,48 +58,44 @@ def add_parser(commands: Any) -> Any:
 def run(options: Any) -> int:
     """Train; returns 0, or 130 if the user stopped it."""
     from narae.train.recipe import load_recipe
-    from narae.train.run import checkpoint_plan, run_recipe
+    from narae.train.runs.folder import RunFolder
+    from narae.train.runs.launch import resume, start
 
     tell = _nothing if options.quiet else print
     _check_paths(options)
+    common = {"data_dir": options.data_dir, "quiet": options.quiet, "tell": tell}
     if options.resume is None:
-        recipe = load_recipe(options.recipe or _DEFAULT)
-        settings = recipe.settings
+        recipe = load_recipe(options.recipe or _DEFAULT).changed(_settings(options))
+        folder, trainer = start(recipe, options.out, **common)
     else:
-        name, settings = checkpoint_plan(options.resume)
-        recipe = load_recipe(options.recipe or name)
-    settings = settings.changed(
-        epochs=options.epochs, lr=options.lr, batch_size=options.batch_size, seed=options.seed
-    )
-    done = run_recipe(
-        recipe,
-        settings,
-        options.data_dir,
-        options.out,
-        compiled=options.compile,
-        resume=options.resume,
-        quiet=options.quiet,
-        tell=tell,
-    )
-    tell(_ending(done))
-    if not done.interrupted:
-        return 0
-    last, stopped = done.out / "last.safetensors", done.out / "interrupted.safetensors"
-    again = f"--resume {last if done.epochs_done else stopped}"
-    own = f"{options.recipe} " if (options.recipe or "").endswith(".py") else ""
-    print(f"stopped; the weights of this moment are in {stopped}", file=sys.stderr)
-    print(
-        f"go on from the end of epoch {done.epochs_done}: narae train {own}{again}", file=sys.stderr
-    )
-    return _INTERRUPTED
+        folder = RunFolder(options.resume)
+        recipe = folder.plan().load(options.recipe).changed(_settings(options))
+        trainer = resume(folder, recipe, **common)
+    if trainer.stop:
+        print(f"{trainer.stop}; go on with: narae train --resume {folder.path}", file=sys.stderr)
+        return _INTERRUPTED
+    tell(_ending(folder.path))
+    return 0
 
 
-def _ending(run: Any) -> str:
+def _settings(options: Any) -> dict[str, Any]:
+    """What the command line sets; the short options are names of settings too."""
+    names = ("epochs", "lr", "batch_size", "seed", "compile")
+    found = {name: getattr(options, name) for name in names}
+    for text in options.set:
+        name, equals, value = text.partition("=")
+        if not equals:
+            given, rule = f"--set {text}", "a setting is given as NAME=VALUE"
+            raise ConfigError(explain("narae train", given, rule, "--set lr=3e-4"))
+        found[name.replace("-", "_")] = value
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _ending(path: Path) -> str:
     """The summary, and where everything is."""
-    summary = run.out / "summary.txt"
-    text = summary.read_text("utf-8") if run.epochs_done else ""
-    files = ", ".join(sorted(path.name for path in run.out.iterdir() if not path.is_dir()))
-    return f"\n{text}files     {run.out}: {files}"
+    text = (path / "summary.txt").read_text("utf-8")
+    files = ", ".join(sorted(entry.name for entry in path.iterdir()))
+    return f"\n{text}files     {path}: {files}"
 
 
 def _check_paths(options: Any) -> None:

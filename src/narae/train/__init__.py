@@ -1,17 +1,21 @@
-"""Training: recipes, the loop, checkpoints, what a run shows and leaves behind."""
+"""Training: recipes, the loop, callbacks, exact resume, what a run shows and leaves behind."""
 
-from .loop import Trainer, fit, predict
-from .recipe import Data, Recipe, Settings, load_recipe, recipe_names
-from .run import run_recipe
+from .building import build
+from .callback import Callback
+from .data import Data
+from .recipe import Recipe, load_recipe, recipe_names
+from .settings import Settings
+from .step import Step
+from .trainer import Trainer
 
 __all__ = [
+    "Callback",
     "Data",
     "Recipe",
     "Settings",
+    "Step",
     "Trainer",
-    "fit",
+    "build",
     "load_recipe",
-    "predict",
     "recipe_names",
-    "run_recipe",
 ]

@@ -1,22 +1,20 @@
 """How good a saved model is, on data that its recipe names."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from narae.base.errors import DataError, explain
 from narae.data import DataLoader
-from narae.tensors.random import manual_seed
 
+from .building import build
 from .figures import training_figure, worst_mistakes
-from .loop import Trainer, predict
 from .metrics import ClassScores, class_scores, confusion_matrix
 from .progress import format_metric
-from .report import mistakes_text, softmax
-from .saved import SavedRun
+from .runs.results import inputs_of, mistakes_text, outputs_and_targets, softmax
+from .runs.saved import SavedRun
 
 Array = npt.NDArray[Any]
 
@@ -75,8 +73,7 @@ class Evaluation:
         shares = softmax(self.outputs)
         pictures = self.images.ndim >= 3
         shown = worst_mistakes(self.images, self.targets, shares) if pictures else None
-        history = run.meta["history"]
-        training_figure(history, self.confusion, self.classes, path, run.title, shown)
+        training_figure(run.folder.history(), self.confusion, self.classes, path, run.title, shown)
 
 
 def evaluate_run(
@@ -90,13 +87,16 @@ def evaluate_run(
         part: which data.
         batch_size: samples at once; the result does not depend on it.
     """
-    manual_seed(run.settings.seed)  # a recipe may split its data at random
-    data = run.recipe.data(data_dir)
-    batches = DataLoader(getattr(data, part), batch_size)
-    trainer = Trainer(run.model, run.recipe.loss, None, metrics=run.recipe.metrics, compiled=False)
-    numbers = trainer.test(batches)
-    outputs, targets = predict(run.model, batches)
-    images = np.concatenate([np.asarray(x) for x, _ in batches])
+    trainer = build(run.recipe, data_dir)
+    trainer.model.load_state_dict(run.model.state_dict())
+    loader = getattr(trainer.data, part)
+    if part == "train":  # in its order, without what is drawn for each sample's place in it
+        loader = DataLoader(loader.dataset, batch_size, collate_fn=loader.collate_fn)
+    trainer.data = replace(trainer.data, test=loader)
+    numbers = trainer.validate()
+    outputs, targets = outputs_and_targets(trainer)
+    images = inputs_of(loader)
+    data = trainer.data
     classes = list(data.classes)
     if not classes:
         return Evaluation(part, numbers, images, targets, outputs, classes, None, None)

@@ -13,8 +13,8 @@ from narae.tensors import no_grad
 from narae.tensors.joining import stack
 from narae.vision.picture_files import open_picture, picture_input
 
-from .report import softmax
-from .saved import SavedRun
+from .runs.results import softmax
+from .runs.saved import SavedRun
 
 Array = npt.NDArray[Any]
 
@@ -47,7 +47,7 @@ def predict_pictures(run: SavedRun, paths: Sequence[Path]) -> list[Prediction]:
         FileFormatError: if a file is no picture.
         MissingDataError: if there is no such file.
     """
-    shape = tuple(run.meta.get("input_shape", ()))
+    shape = run.input_shape
     if not run.classes or len(shape) != 3:
         given = f"{run.recipe.name} takes inputs of shape {shape}"
         rule = "pictures are (channels, height, width), and their answer is a class"

@@ -27,6 +27,9 @@ class EpochProgress:
         stream: where to; standard output unless told otherwise.
         clock: gives seconds; only differences matter.
 
+    Attributes:
+        done: items of this epoch so far.
+
     Raises:
         ConfigError: if `epochs` or `items` is negative.
 
@@ -62,7 +65,7 @@ class EpochProgress:
         self._run_start: float | None = None
         self._first_epoch = 1
         self._epoch = 0
-        self._done = 0
+        self.done = 0
         self._train_seconds = 0.0
         self._epoch_start = 0.0
         self._shown_at = -math.inf
@@ -87,7 +90,7 @@ class EpochProgress:
         first = self._run_start is None
         if first:
             self._run_start, self._first_epoch = now, epoch
-        self._epoch, self._epoch_start, self._done = epoch, now, 0
+        self._epoch, self._epoch_start, self.done = epoch, now, 0
         self._train_seconds = 0.0
         if self._bar is not None and (first or self._epochs_on_bar() == 0):
             self._shown_at = -math.inf
@@ -96,9 +99,9 @@ class EpochProgress:
     def advance(self, items: int, **metrics: float) -> None:
         """Count a batch of items and show the metrics so far."""
         now = self._clock()
-        self._done += items
+        self.done += items
         self._train_seconds = now - self._epoch_start
-        done = self._epochs_on_bar() * self.items + self._done
+        done = self._epochs_on_bar() * self.items + self.done
         due = now - self._shown_at >= _REFRESH_SECONDS or done >= self.items * self._every
         if self._bar is not None and due:
             self._shown_at = now
@@ -127,7 +130,7 @@ class EpochProgress:
     def _words(self, metrics: Mapping[str, float], now: float, seconds: str = "") -> list[str]:
         words = [f"{name} {format_metric(name, value)}" for name, value in metrics.items()]
         if self._train_seconds > 0:
-            words.append(f"{self._done / self._train_seconds:,.0f} samples/s")
+            words.append(f"{self.done / self._train_seconds:,.0f} samples/s")
         if seconds:
             words.append(seconds)
         left = self._seconds_left(now, epoch_over=bool(seconds))
@@ -137,7 +140,7 @@ class EpochProgress:
 
     def _seconds_left(self, now: float, epoch_over: bool) -> float:
         """Time for the rest of the run if it goes on as it went so far."""
-        share = 1.0 if epoch_over else self._done / max(self.items, 1)
+        share = 1.0 if epoch_over else self.done / max(self.items, 1)
         done = self._epoch - self._first_epoch + min(share, 1.0)
         left = self.epochs - self._first_epoch + 1 - done
         start = now if self._run_start is None else self._run_start

@@ -1,148 +1,189 @@
 """A recipe: one short Python file that says what to train, on what, and how.
 
-It defines, in plain functions:
+It defines plain functions. What the trainer passes stands first and has no default; every other
+parameter has a default and is a *setting*, to be changed by `--set name=value`.
 
-    SETTINGS                    Settings(epochs, lr, batch_size): the defaults
-    data(data_dir)              Data(train, test, classes): what to learn from and to be judged by
-    model()                     the network
-    loss(out, target)           one number to make small
-    optimizer(model, lr)        who updates the parameters
-    schedule(optimizer, steps)  optional: how the learning rate changes, called after each step
-    metrics(out, target)        optional: numbers to show, such as {"accuracy": ...}
-    INPUT_SHAPE                 optional: shape of one input, for `narae summary` without the data
-    picture(image)              optional: a Pillow image as an input, for `narae predict`
+    SETTINGS                          Settings(epochs=...): how to train, whatever the recipe
+    data(folder, ...)                 Data(train, test, classes): loaders of batches
+    model(...)                        the network
+    loss(out, target)                 one number to make small, a mean over the batch
+    optimizer(model, ...)             who updates the parameters
+
+and, where it is needed,
+
+    schedule(optimizer, steps, ...)   how the learning rate changes; stepped after each update
+    metrics(out, target)              numbers to show, such as {"accuracy": ...}: means of a batch
+    forward(model, batch)             (out, target); without it: model(*batch[:-1]), batch[-1]
+    count(target)                     how many items a mean is over; without it: the batch's size
+    evaluate(model, batches)          numbers that are no means, at each validation
+    callbacks(model, ...)             who else takes part
+    picture(image)                    a Pillow image as an input, for `narae predict`
+    INPUT_SHAPE                       shape of one input, for `narae summary` without the data
 
 `narae.train.recipes` holds those that come along; a path to a file of your own works as well.
 """
 
-import ast
 import difflib
 import importlib
 import importlib.util
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from narae.base.errors import ConfigError, DataError, MissingDataError, explain
-from narae.tensors import Tensor
+from narae.base.errors import ConfigError, MissingDataError, explain
+from narae.tensors.random import manual_seed
+
+from .card import Card, read_card
+from .data import Data
+from .parsing import parse_value
+from .settings import SETTING_NAMES, Settings
 
 _BUILT_IN = Path(__file__).parent / "recipes"
-_NEEDED = ("SETTINGS", "data", "model", "loss", "optimizer")
+_NEEDED = ("data", "model", "loss", "optimizer")
+# How many arguments the trainer passes to each function.
+_PASSED = {"data": 1, "model": 0, "loss": 2, "optimizer": 1, "schedule": 2, "metrics": 2}
+_PASSED |= {"forward": 2, "count": 1, "evaluate": 2, "callbacks": 1, "picture": 1}
+_FIRST = Path(__file__).parent / "recipes" / "digits_cnn.py"
 
 
 @dataclass(frozen=True)
-class Settings:
-    """The numbers of a run that the command line may change.
+class Option:
+    """A parameter of a recipe's function that can be set."""
 
-    Attributes:
-        epochs: passes over the training data.
-        lr: learning rate.
-        batch_size: samples a step.
-        seed: of every random number in the run.
-    """
-
-    epochs: int
-    lr: float
-    batch_size: int
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                given = f"{name} is {getattr(self, name)}"
-                raise ConfigError(explain("settings", given, "it is at least 1"))
-        if not 0 < self.lr < float("inf"):
-            raise ConfigError(explain("settings", f"lr is {self.lr}", "it is a positive number"))
-
-    def changed(self, **values: Any) -> "Settings":
-        """The same settings with other values where one is given (not None)."""
-        given = {name: value for name, value in values.items() if value is not None}
-        return replace(self, **given)
-
-
-@dataclass(frozen=True)
-class Data:
-    """What a run learns from and is judged by.
-
-    Attributes:
-        train, test: data sets of (x, target) samples.
-        classes: the name of each class; empty for a regression.
-    """
-
-    train: Any
-    test: Any
-    classes: Sequence[str] = ()
-
-    def __post_init__(self) -> None:
-        for name in ("train", "test"):
-            if not len(getattr(self, name)):
-                rule = "a run needs samples to learn from and to be judged by"
-                raise DataError(explain("recipe", f"the {name} data is empty", rule))
+    annotation: Any
+    default: Any
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A recipe's file, read.
+    """A recipe's file, read, with the settings that were chosen.
 
     Attributes:
         name: as on the command line.
-        summary: the first line of the file.
+        path: its file.
         module: what the file defines.
+        settings: how to train.
+        values: settings of its functions that differ from the defaults, such as "optimizer.lr".
     """
 
     name: str
-    summary: str
+    path: Path
     module: ModuleType
+    settings: Settings
+    values: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def settings(self) -> Settings:
-        """The defaults."""
-        return self.module.SETTINGS
+    def card(self) -> Card:
+        """What it says about itself."""
+        return read_card(self.path)
 
-    def data(self, data_dir: Path | None) -> Data:
+    # --- settings -----------------------------------------------------------------------------
+
+    @property
+    def options(self) -> dict[str, Option]:
+        """What can be set in its functions, by names such as "optimizer.lr"."""
+        return {
+            f"{part}.{name}": option
+            for part in _PASSED
+            for name, option in _options_of(getattr(self.module, part, None)).items()
+        }
+
+    def changed(self, values: Mapping[str, Any]) -> "Recipe":
+        """The same recipe with other settings; each is given as a value, or as its text.
+
+        Raises:
+            ConfigError: for a setting that it does not have, or a value that does not fit.
+        """
+        own, common = dict(self.values), {}
+        kinds = {each.name: each.type for each in fields(Settings)}
+        options = self.options
+        for key, value in values.items():
+            if key in SETTING_NAMES:
+                common[key] = parse_value(value, kinds[key], key)
+                continue
+            for name in self.find_setting(key):
+                own[name] = parse_value(value, options[name].annotation, key)
+        return replace(self, settings=self.settings.changed(**common), values=own)
+
+    def find_setting(self, key: str) -> list[str]:
+        """The functions' settings that a name stands for: "lr" is "optimizer.lr".
+
+        Raises:
+            ConfigError: if there is none; it names the nearest.
+        """
+        names = list(self.options)
+        found = [name for name in names if key in (name, name.partition(".")[2])]
+        if found:
+            return found
+        known = {*SETTING_NAMES, *names, *(name.partition(".")[2] for name in names)}
+        close = difflib.get_close_matches(key, sorted(known), n=1)
+        bare = ", ".join(dict.fromkeys(name.partition(".")[2] for name in names))
+        rule = f"{self.name} has {bare}; every recipe has {', '.join(SETTING_NAMES)}"
+        fix = f"did you mean {close[0]}?" if close else ""
+        raise ConfigError(explain("settings", f"there is no setting {key!r}", rule, fix))
+
+    def all_settings(self) -> dict[str, Any]:
+        """Every setting with its value, defaults too."""
+        own = {name: option.default for name, option in self.options.items()}
+        return {**asdict(self.settings), **own, **self.values}
+
+    # --- its parts ----------------------------------------------------------------------------
+
+    def part(self, name: str) -> Callable[..., Any] | None:
+        """One of its functions with the settings that were chosen; None if it has no such one."""
+        function = getattr(self.module, name, None)
+        if function is None:
+            return None
+        chosen = {
+            key.partition(".")[2]: value
+            for key, value in self.values.items()
+            if key.partition(".")[0] == name
+        }
+        return partial(function, **chosen) if chosen else function
+
+    def _needed(self, name: str) -> Callable[..., Any]:
+        found = self.part(name)
+        assert found is not None, "checked when the recipe was loaded"
+        return found
+
+    def data(self, folder: Path | None) -> Data:
         """What to learn from."""
-        return self.module.data(data_dir)
+        made = self._needed("data")(folder)
+        if not isinstance(made, Data):
+            given = f"data() of {self.name} gave a {type(made).__name__}"
+            raise ConfigError(explain("recipe", given, "it returns narae.train.Data(train, test)"))
+        return made
 
     def model(self) -> Any:
         """A new network."""
-        return self.module.model()
+        return self._needed("model")()
 
-    def sample_shape(self, data_dir: Path | None) -> tuple[int, ...]:
+    def sample_shape(self, folder: Path | None) -> tuple[int, ...]:
         """The shape of one input: what the recipe says, or that of its first test sample."""
         said = getattr(self.module, "INPUT_SHAPE", None)
-        return tuple(said) if said is not None else np.shape(self.data(data_dir).test[0][0])
+        if said is not None:
+            return tuple(said)
+        return tuple(np.shape(next(iter(self.data(folder).test))[0])[1:])
 
-    def loss(self, out: Tensor, target: Tensor) -> Tensor:
-        """The number to make small."""
-        return self.module.loss(out, target)
-
-    def metrics(self, out: Tensor, target: Tensor) -> Mapping[str, Tensor]:
-        """Numbers to show; none unless the recipe defines some."""
-        function = getattr(self.module, "metrics", None)
-        return {} if function is None else function(out, target)
-
-    def optimizer(self, model: Any, lr: float) -> Any:
-        """A new optimizer."""
-        return self.module.optimizer(model, lr)
-
-    def schedule(self, optimizer: Any, steps: int) -> Any:
-        """A new schedule over all steps of the run; None unless the recipe defines one."""
-        function = getattr(self.module, "schedule", None)
-        return None if function is None else function(optimizer, steps)
+    def seed(self) -> None:
+        """Put the random stream to its beginning; data and weights are drawn from it in order."""
+        manual_seed(self.settings.seed)
 
 
-def recipe_names() -> dict[str, str]:
-    """The recipes that come along: their names and first lines, without running them.
+def recipe_names() -> dict[str, Card]:
+    """The recipes that come along, by name, without running them.
 
-    >>> list(recipe_names())
-    ['cifar-cnn', 'digits-cnn', 'fashion-cnn', 'linear-regression', 'mnist-cnn', 'mnist-mlp']
+    >>> list(recipe_names())[:3]
+    ['cifar-cnn', 'digits-cnn', 'fashion-cnn']
     """
     files = sorted(_BUILT_IN.glob("[!_]*.py"))
-    return {file.stem.replace("_", "-"): _first_line(file.read_text("utf-8")) for file in files}
+    return {file.stem.replace("_", "-"): read_card(file) for file in files}
 
 
 def load_recipe(name: str) -> Recipe:
@@ -152,18 +193,20 @@ def load_recipe(name: str) -> Recipe:
         ConfigError: if there is no such recipe, or it lacks a part.
         MissingDataError: if there is no such file.
     """
-    known = recipe_names()
-    if name in known:
-        module = importlib.import_module(f"narae.train.recipes.{name.replace('-', '_')}")
-    elif name.endswith(".py"):
-        module = _load_file(Path(name))
+    path = _BUILT_IN / f"{name.replace('-', '_')}.py"
+    if name.endswith(".py"):
+        module, path = _load_file(Path(name)), Path(name)
+    elif path.is_file() and not name.startswith("_"):
+        module = importlib.import_module(f"narae.train.recipes.{path.stem}")
     else:
+        known = recipe_names()
         close = difflib.get_close_matches(name, known, n=1)
         fix = f"did you mean {close[0]}?" if close else f"one of {', '.join(known)}"
         rule = "a recipe is one that `narae recipes` lists, or a file ending in .py"
         raise ConfigError(explain("recipe", f"there is no recipe {name!r}", rule, fix))
     _check_parts(name, module)
-    return Recipe(Path(name).stem if name.endswith(".py") else name, _summary(module), module)
+    settings = getattr(module, "SETTINGS", Settings())
+    return Recipe(path.stem if name.endswith(".py") else name, path, module, settings)
 
 
 def _load_file(path: Path) -> ModuleType:
@@ -173,26 +216,50 @@ def _load_file(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"recipe_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise ConfigError(explain("recipe", f"{path} is no Python file", "a recipe is one"))
+    read_card(path)  # says where it is not Python
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
+def _options_of(function: Any) -> dict[str, Option]:
+    if function is None:
+        return {}
+    parameters = inspect.signature(function, eval_str=True).parameters.values()
+    return {
+        each.name: Option(_annotation(each), each.default)
+        for each in parameters
+        if each.default is not each.empty
+    }
+
+
+def _annotation(parameter: inspect.Parameter) -> Any:
+    """The annotation; without one, the type of the default."""
+    if parameter.annotation is not parameter.empty:
+        return parameter.annotation
+    return Any if parameter.default is None else type(parameter.default)
+
+
 def _check_parts(name: str, module: ModuleType) -> None:
-    missing = [part for part in _NEEDED if not hasattr(module, part)]
+    missing = [part for part in _NEEDED if not callable(getattr(module, part, None))]
+    fix = f"see {_FIRST.name} among narae/train/recipes for a whole one"
     if missing:
         given = f"{name} does not define {', '.join(missing)}"
-        fix = "see narae/train/recipes/digits_cnn.py for a whole one"
         raise ConfigError(explain("recipe", given, f"a recipe has {', '.join(_NEEDED)}", fix))
-    if not isinstance(module.SETTINGS, Settings):
+    if not isinstance(getattr(module, "SETTINGS", Settings()), Settings):
         given = f"SETTINGS of {name} is a {type(module.SETTINGS).__name__}"
-        rule = "it is narae.train.Settings(epochs, lr, batch_size)"
-        raise ConfigError(explain("recipe", given, rule))
+        raise ConfigError(explain("recipe", given, "it is narae.train.Settings(...)", fix))
+    for part, passed in _PASSED.items():
+        _check_function(name, part, getattr(module, part, None), passed, fix)
 
 
-def _summary(module: ModuleType) -> str:
-    return (module.__doc__ or "").strip().partition("\n")[0]
-
-
-def _first_line(source: str) -> str:
-    return (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
+def _check_function(name: str, part: str, function: Any, passed: int, fix: str) -> None:
+    if function is None:
+        return
+    parameters = list(inspect.signature(function).parameters.values())
+    needed = [each for each in parameters if each.default is each.empty]
+    fits = len(needed) == passed and needed == parameters[:passed]
+    if not fits or any(each.kind is each.VAR_KEYWORD for each in parameters):
+        given = f"{part}{inspect.signature(function)} of {name}"
+        rule = f"it takes {passed} arguments without a default, then settings with one"
+        raise ConfigError(explain("recipe", given, rule, fix))

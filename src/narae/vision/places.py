@@ -109,3 +109,14 @@ def _archive(path: Path, process: int, thread: int) -> zipfile.ZipFile:
 def _file_names(path: Path) -> list[tuple[str, ...]]:
     names = _archive(path, os.getpid(), threading.get_ident()).namelist()
     return [PurePosixPath(name).parts for name in names if not name.endswith("/")]
+
+
+def train_and_test_folders(root: Path | None) -> Path | None:
+    """Where the folders `train` and `test` are: in a folder, or in one that a .zip file holds."""
+    if root is None:
+        return None
+    inside = place_of(root).folders() if root.suffix == ".zip" else []
+    for folder in (root, *(root / name for name in inside)):
+        if all(place_of(folder / part).is_folder() for part in ("train", "test")):
+            return folder
+    return None

@@ -1,58 +1,41 @@
 """CIFAR-10, colour pictures of 32 x 32 pixels: three blocks of convolution, random crops and flips.
 
-All 50,000 pictures of the official files are used, or the part of them that is there. A folder or a
-.zip file of pictures works too: `--data-dir pictures.zip` with the folders `train` and `test` (or a
-folder with these two), each with one folder a class.
+task:   classify pictures
+data:   CIFAR-10, or a folder or .zip file (`--data-dir`) with folders train and test of classes
+expect: val_accuracy 0.85
+time:   10 min
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import narae.nn as nn
 import narae.nn.functional as F
+from narae.data import DataLoader
 from narae.optim import AdamW, Optimizer
 from narae.optim.lr_scheduler import LRScheduler, OneCycleLR
 from narae.tensors import Tensor
 from narae.train import Data, Settings
-from narae.vision.cifar_classes import CIFAR10_CLASSES
 from narae.vision.datasets import CIFAR10, ImageFolder
-from narae.vision.places import place_of
-from narae.vision.transforms import (
-    Compose,
-    Normalize,
-    RandomCrop,
-    RandomHorizontalFlip,
-    ToTensor,
-)
+from narae.vision.places import train_and_test_folders
+from narae.vision.transforms import Compose, Normalize, RandomCrop, RandomHorizontalFlip, ToTensor
 
-SETTINGS = Settings(epochs=12, lr=4e-3, batch_size=128, seed=0)
+SETTINGS = Settings(epochs=12)
 
 
-def data(data_dir: Path | None) -> Data:
-    """Pictures to learn from, changed a little each time, and pictures to test on."""
+def data(folder: Path | None, batch_size: int = 128, workers: int = 0) -> Data:
     # Means and standard deviations of all training pixels, by channel.
     plain: list[Any] = [ToTensor(), Normalize((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))]
     changed: list[Any] = [RandomCrop(32, padding=4), RandomHorizontalFlip(), *plain]
-    folder = folder_of_pictures(data_dir)
-    if folder is not None:
-        train = ImageFolder(folder / "train", Compose(changed))
-        test = ImageFolder(folder / "test", Compose(plain))
-        return Data(train, test, train.classes)
-    train_set = CIFAR10(data_dir, train=True, transform=Compose(changed), download=True)
-    test_set = CIFAR10(data_dir, train=False, transform=Compose(plain), download=True)
-    return Data(train_set, test_set, CIFAR10_CLASSES)
-
-
-def folder_of_pictures(data_dir: Path | None) -> Path | None:
-    """Where the folders `train` and `test` are: in `data_dir`, or in a folder of a .zip file."""
-    if data_dir is None:
-        return None
-    inside = place_of(data_dir).folders() if data_dir.suffix == ".zip" else []
-    for folder in (data_dir, *(data_dir / name for name in inside)):
-        if all(place_of(folder / part).is_folder() for part in ("train", "test")):
-            return folder
-    return None
+    pictures = train_and_test_folders(folder)
+    if pictures is not None:
+        train: Any = ImageFolder(pictures / "train", Compose(changed))
+        test: Any = ImageFolder(pictures / "test", Compose(plain))
+    else:
+        train = CIFAR10(folder, train=True, transform=Compose(changed), download=True)
+        test = CIFAR10(folder, train=False, transform=Compose(plain), download=True)
+    loader = DataLoader(train, batch_size, shuffle=True, num_workers=workers)
+    return Data(loader, DataLoader(test, 256), train.classes)
 
 
 def block(channels_in: int, channels_out: int) -> list[nn.Module]:
@@ -66,7 +49,6 @@ def block(channels_in: int, channels_out: int) -> list[nn.Module]:
 
 
 def model() -> nn.Module:
-    """Three blocks of convolution, and one linear layer."""
     return nn.Sequential(  # (batch, 3, 32, 32)
         *block(3, 32),  # (batch, 32, 16, 16)
         *block(32, 64),  # (batch, 64, 8, 8)
@@ -78,20 +60,16 @@ def model() -> nn.Module:
 
 
 def loss(out: Tensor, target: Tensor) -> Tensor:
-    """Cross-entropy of the scores."""
     return F.cross_entropy(out, target)
 
 
-def optimizer(model: nn.Module, lr: float) -> Optimizer:
-    """Adam with weight decay."""
-    return AdamW(model.parameters(), lr=lr, weight_decay=5e-2)
+def optimizer(model: nn.Module, lr: float = 4e-3, weight_decay: float = 5e-2) -> Optimizer:
+    return AdamW(model.parameters(), lr=lr, weight_decay=weight_decay)
 
 
 def schedule(optimizer: Optimizer, steps: int) -> LRScheduler:
-    """Up to the learning rate and down to almost zero."""
     return OneCycleLR(optimizer, max_lr=optimizer.param_groups[0]["lr"], total_steps=steps)
 
 
-def metrics(out: Tensor, target: Tensor) -> Mapping[str, Tensor]:
-    """The share of right answers."""
+def metrics(out: Tensor, target: Tensor) -> dict[str, Tensor]:
     return {"accuracy": (out.argmax(dim=1) == target).float().mean()}

@@ -1,10 +1,16 @@
-"""Fashion-MNIST, pieces of clothing of 28 x 28 pixels: a convolutional network with batch norm."""
+"""Fashion-MNIST, clothing of 28 x 28 pixels: a convolutional network with batch norm.
 
-from collections.abc import Mapping
+task:   classify pictures
+data:   Fashion-MNIST, 60,000 to learn from and 10,000 to test on
+expect: val_accuracy 0.91
+time:   3 min
+"""
+
 from pathlib import Path
 
 import narae.nn as nn
 import narae.nn.functional as F
+from narae.data import DataLoader
 from narae.optim import AdamW, Optimizer
 from narae.optim.lr_scheduler import LRScheduler, OneCycleLR
 from narae.tensors import Tensor
@@ -12,16 +18,16 @@ from narae.train import Data, Settings
 from narae.vision.datasets import FashionMNIST
 from narae.vision.transforms import Compose, Normalize, ToTensor
 
-SETTINGS = Settings(epochs=5, lr=3e-3, batch_size=128, seed=0)
+SETTINGS = Settings(epochs=5)
 
 
-def data(data_dir: Path | None) -> Data:
-    """60,000 pictures to learn from and 10,000 to test on; found, or downloaded once."""
+def data(folder: Path | None, batch_size: int = 128, workers: int = 0) -> Data:
     # The mean and standard deviation of all training pixels.
     transform = Compose([ToTensor(), Normalize((0.2860,), (0.3530,))])
-    train = FashionMNIST(data_dir, train=True, transform=transform, download=True)
-    test = FashionMNIST(data_dir, train=False, transform=transform, download=True)
-    return Data(train, test, FashionMNIST.classes)
+    train = FashionMNIST(folder, train=True, transform=transform, download=True)
+    test = FashionMNIST(folder, train=False, transform=transform, download=True)
+    loader = DataLoader(train, batch_size, shuffle=True, num_workers=workers)
+    return Data(loader, DataLoader(test, 256), FashionMNIST.classes)
 
 
 def block(channels_in: int, channels_out: int) -> list[nn.Module]:
@@ -35,7 +41,6 @@ def block(channels_in: int, channels_out: int) -> list[nn.Module]:
 
 
 def model() -> nn.Module:
-    """Two blocks of convolution, and two linear layers."""
     return nn.Sequential(  # (batch, 1, 28, 28)
         *block(1, 16),  # (batch, 16, 14, 14)
         *block(16, 32),  # (batch, 32, 7, 7)
@@ -48,20 +53,16 @@ def model() -> nn.Module:
 
 
 def loss(out: Tensor, target: Tensor) -> Tensor:
-    """Cross-entropy of the scores."""
     return F.cross_entropy(out, target)
 
 
-def optimizer(model: nn.Module, lr: float) -> Optimizer:
-    """Adam with weight decay."""
-    return AdamW(model.parameters(), lr=lr, weight_decay=1e-2)
+def optimizer(model: nn.Module, lr: float = 3e-3, weight_decay: float = 1e-2) -> Optimizer:
+    return AdamW(model.parameters(), lr=lr, weight_decay=weight_decay)
 
 
 def schedule(optimizer: Optimizer, steps: int) -> LRScheduler:
-    """Up to the learning rate and down to almost zero."""
     return OneCycleLR(optimizer, max_lr=optimizer.param_groups[0]["lr"], total_steps=steps)
 
 
-def metrics(out: Tensor, target: Tensor) -> Mapping[str, Tensor]:
-    """The share of right answers."""
+def metrics(out: Tensor, target: Tensor) -> dict[str, Tensor]:
     return {"accuracy": (out.argmax(dim=1) == target).float().mean()}

@@ -1,0 +1,54 @@
+"""From a recipe with its settings to a trainer that is ready."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from .callback import Callback
+from .callbacks.schedule import Schedule
+from .recipe import Recipe
+from .step import inputs_then_target, no_metrics
+from .trainer import Trainer
+
+
+def build(
+    recipe: Recipe, folder: Path | None = None, callbacks: Sequence[Callback] = ()
+) -> Trainer:
+    """Everything that a recipe names, made in the order that its random stream goes by.
+
+    Args:
+        recipe: with its settings.
+        folder: where to look for data first.
+        callbacks: more than the recipe and its settings ask for.
+    """
+    settings = recipe.settings
+    recipe.seed()
+    data, model = recipe.data(folder), recipe.model()
+    optimizer = recipe.part("optimizer")(model)  # type: ignore[misc]
+    own = recipe.part("callbacks")
+    found = [*callbacks_of(recipe), *(own(model) if own else ()), *callbacks]
+    schedule = recipe.part("schedule")
+    if schedule is not None:
+        updates = -(-len(data.train) // settings.accumulate)
+        made = schedule(optimizer, settings.epochs * updates)
+        found.append(made if isinstance(made, Callback) else Schedule(made))
+    return Trainer(
+        data,
+        model,
+        recipe.part("loss"),  # type: ignore[arg-type]
+        optimizer,
+        metrics=recipe.part("metrics") or no_metrics,
+        forward=recipe.part("forward") or inputs_then_target,
+        count=recipe.part("count"),
+        evaluate=recipe.part("evaluate"),
+        callbacks=found,
+        epochs=settings.epochs,
+        every=settings.validate_every,
+        accumulate=settings.accumulate,
+        precision=settings.precision,
+        compile=settings.compile,
+    )
+
+
+def callbacks_of(recipe: Recipe) -> list[Callback]:
+    """What the settings that are not "off" ask for."""
+    return []

@@ -1,0 +1,1 @@
+"""What can take part in training: one class a file."""

@@ -1,0 +1,64 @@
+"""What a run learns from and is judged by."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from narae.base.errors import DataError, explain
+from narae.tensors import Tensor
+
+
+@dataclass(frozen=True)
+class Data:
+    """Loaders of batches; each batch is a tuple or list of tensors, or of dicts and lists of them.
+
+    Attributes:
+        train, test: what to learn from and what to be judged by: `DataLoader`s, or what is like
+            them: they have a length, and can be iterated again and again.
+        classes: the name of each class; empty if there are none.
+
+    Raises:
+        DataError: if one of them is empty.
+    """
+
+    train: Any
+    test: Any
+    classes: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("train", "test"):
+            if not len(getattr(self, name)):
+                rule = "a run needs samples to learn from and to be judged by"
+                raise DataError(explain("recipe", f"the {name} data is empty", rule))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the training data's loader is; each validation begins at the beginning."""
+        return self.train.state_dict() if hasattr(self.train, "state_dict") else {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Let the next pass go on from there."""
+        if state:
+            self.train.load_state_dict(state)
+
+
+def items_of(batch: Any) -> int:
+    """How many items a batch has: the size of the first dimension of its first tensor.
+
+    Raises:
+        DataError: if there is no tensor in it.
+    """
+    found = _first_tensor(batch)
+    if found is None or not found.shape:
+        given, rule = f"a batch is {type(batch).__name__}", "it holds tensors whose rows are items"
+        raise DataError(explain("train", given, rule, "see collate_fn of DataLoader"))
+    return int(found.shape[0])
+
+
+def _first_tensor(batch: Any) -> Tensor | None:
+    if isinstance(batch, Tensor):
+        return batch
+    if isinstance(batch, Mapping):
+        batch = list(batch.values())
+    if isinstance(batch, (list, tuple)):
+        return next((x for x in map(_first_tensor, batch) if x is not None), None)
+    return None

@@ -1,0 +1,106 @@
+"""A run that was saved: its recipe, its model with the best weights, and what is known of it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from narae.base.errors import ConfigError, FileFormatError, MissingDataError, explain
+from narae.io import load
+
+from ..recipe import Recipe
+from .folder import PLAN, Plan, RunFolder
+
+_RUNS = Path("runs")
+
+
+@dataclass(frozen=True)
+class SavedRun:
+    """What the folder of a run holds.
+
+    Attributes:
+        folder: of the run.
+        path: the file of the weights.
+        plan: what was asked for.
+        recipe: with the run's settings.
+        model: with the saved weights, in evaluation mode.
+        epoch: at whose end they were saved.
+    """
+
+    folder: RunFolder
+    path: Path
+    plan: Plan
+    recipe: Recipe
+    model: Any
+    epoch: int
+
+    @property
+    def classes(self) -> list[str]:
+        """The name of each class; empty if there are none."""
+        return list(self.plan.about.get("classes", ()))
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one input."""
+        return tuple(self.plan.about.get("input_shape", ()))
+
+    @property
+    def title(self) -> str:
+        """The recipe, the epoch and the file, in a few words."""
+        return f"{self.recipe.name}, epoch {self.epoch} ({self.path})"
+
+
+def load_run(path: Path | None = None, recipe: str | None = None) -> SavedRun:
+    """Load the model of a run.
+
+    Args:
+        path: the folder of a run, whose best weights are taken, or one of its checkpoints; the
+            newest run of the folder "runs" if None.
+        recipe: the file of a recipe of your own, if it is not where it was.
+
+    Raises:
+        ConfigError: if the recipe is not the run's.
+        FileFormatError: if a file is damaged, or no run wrote it.
+        MissingDataError: if there is none.
+    """
+    folder, file = find_run(path)
+    plan = folder.plan()
+    chosen = plan.load(recipe)
+    if recipe and Path(plan.recipe).stem != chosen.name:
+        given, rule = f"{folder.path} is a run of {plan.recipe}", f"the recipe is {chosen.name}"
+        raise ConfigError(explain("run", given, rule, "name the recipe it was trained by"))
+    state = load(file)
+    if not isinstance(state, dict) or "model" not in state or "epoch" not in state:
+        given = f"{file} holds no model of a run"
+        raise FileFormatError(explain("run", given, "`narae train` writes such files"))
+    model = chosen.model()
+    model.load_state_dict(state["model"])
+    return SavedRun(folder, file, plan, chosen, model.eval(), int(state["epoch"]))
+
+
+def find_run(path: Path | None = None) -> tuple[RunFolder, Path]:
+    """The folder and the weights that a path, or nothing at all, stands for.
+
+    Raises:
+        MissingDataError: if there is none.
+    """
+    path = _newest() if path is None else path
+    if path.is_dir():
+        folder = RunFolder(path)
+        if folder.best.is_file():
+            return folder, folder.best
+        if folder.checkpoints.steps():
+            return folder, folder.checkpoints.file(folder.checkpoints.steps()[-1])
+        given, rule = f"{path} holds no checkpoint", "a run leaves some in its folder"
+        raise MissingDataError(explain("run", given, rule, "train first: narae train"))
+    if path.is_file():
+        return RunFolder(path.parent.parent), path
+    given, rule = f"{path} does not exist", "the folder of a run, or its checkpoint, was expected"
+    raise MissingDataError(explain("run", given, rule, "check the path"))
+
+
+def _newest() -> Path:
+    found = [path.parent for path in _RUNS.glob(f"*/{PLAN}") if any(path.parent.glob("*/*"))]
+    if not found:
+        given, rule = f"there is no run in {_RUNS}/", "a trained model is needed"
+        raise MissingDataError(explain("run", given, rule, "train first: narae train"))
+    return max(found, key=lambda path: (path / PLAN).stat().st_mtime)
