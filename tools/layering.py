@@ -73,6 +73,7 @@ DISTRIBUTION = {
     "PIL": "pillow",
     "sklearn": "scikit-learn",
     "jaxlib": "jax",
+    "mlflow": "mlflow-skinny",
     "mpl_toolkits": "matplotlib",
 }
 

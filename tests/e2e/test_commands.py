@@ -12,6 +12,7 @@ import pytest
 
 from narae.cli import main
 from narae.io import read_records
+from narae.train.runs.folder import RunFolder
 
 pytest.importorskip("safetensors")
 pytest.importorskip("matplotlib")
@@ -40,7 +41,7 @@ def inside(place, monkeypatch):
 
 # ---------------------------------------------------------------------------------- evaluate
 def test_evaluate_finds_what_training_found(place, capsys):
-    history = json.loads((place / "runs/digits-cnn/history.json").read_text("utf-8"))
+    history = RunFolder(place / "runs/digits-cnn").history()
     best = max(history["val_accuracy"])
     assert main(["evaluate"]) == 0
     shown = capsys.readouterr().out
@@ -67,8 +68,9 @@ def test_evaluate_as_json_agrees_with_scikit_learn(place, capsys):
 
 
 def test_evaluate_the_training_part_and_draw(place, capsys):
-    assert main(["evaluate", "--checkpoint", "runs/digits-cnn/last.safetensors",
-                 "--part", "train", "--picture", "confusion.png"]) == 0  # fmt: skip
+    last = "runs/digits-cnn/checkpoints/step-00000135.safetensors"
+    options = ["--part", "train", "--picture", "confusion.png"]
+    assert main(["evaluate", "--checkpoint", last, *options]) == 0
     assert "train data: 1,437 samples" in capsys.readouterr().out
     with Image.open(place / "confusion.png") as picture:
         assert min(picture.size) > 500
@@ -128,7 +130,7 @@ def test_summary_of_a_recipe_and_of_a_run(capsys):
     assert found["input_shapes"] == [[4, 1, 8, 8]]
     layers = {layer["path"]: layer for layer in found["layers"]}
     assert layers["0"]["flops"] == 2 * 4 * 32 * 8 * 8 * 9
-    assert layers["7"]["shape"] == [4, 10]
+    assert layers["8"]["shape"] == [4, 10]
     assert found["weight_bytes"] == 4 * 21_386
 
 
@@ -188,7 +190,7 @@ def test_without_runs_the_way_to_one_is_told(tmp_path, monkeypatch, capsys):
 def test_a_run_appends_each_epoch_to_its_records(place):
     """C8: one record an epoch, while the run goes on."""
     records = list(read_records(place / "runs/digits-cnn/metrics.jsonl"))
-    history = json.loads((place / "runs/digits-cnn/history.json").read_text("utf-8"))
+    history = RunFolder(place / "runs/digits-cnn").history()
     assert [record["epoch"] for record in records] == [1, 2, 3]
     assert [record["val_loss"] for record in records] == history["val_loss"]
 

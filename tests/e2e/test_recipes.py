@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pathlib
 import re
 import runpy
@@ -21,6 +20,7 @@ from narae.cli import main
 from narae.data import DataLoader, TensorDataset
 from narae.optim import Adam
 from narae.train import recipe_names
+from narae.train.runs.folder import RunFolder
 from narae.vision.digits import split_digits
 from narae.vision.transforms import ToTensor
 
@@ -89,7 +89,7 @@ def write_zip(path: pathlib.Path) -> None:
 
 
 def history_of(out: pathlib.Path) -> dict[str, list[float]]:
-    return json.loads((out / "history.json").read_text("utf-8"))
+    return RunFolder(out).history()
 
 
 def train(name: str, out: pathlib.Path, *options: str) -> dict[str, list[float]]:

@@ -16,14 +16,14 @@ import pytest
 
 import narae
 from narae.cli import main
-from narae.io import load_checkpoint
+from narae.io import read_records
+from narae.train.runs.folder import RunFolder
 
 pytest.importorskip("safetensors")
 pytest.importorskip("matplotlib")
 pytest.importorskip("sklearn")
 
-FILES = {"best.json", "best.safetensors", "last.json", "last.safetensors"}
-FILES |= {"history.json", "metrics.jsonl", "summary.txt"}
+FILES = {"run.json", "result.json", "metrics.jsonl", "timing.jsonl", "summary.txt", "checkpoints"}
 PNG = b"\x89PNG\r\n\x1a\n"
 
 OWN = '''
@@ -34,17 +34,18 @@ import time
 import narae.nn as nn
 import narae.nn.functional as F
 from narae import rand
-from narae.data import TensorDataset
+from narae.data import DataLoader, TensorDataset
 from narae.optim import SGD
 from narae.train import Data, Settings
 
-SETTINGS = Settings(epochs=4, lr=0.5, batch_size=10)
+SETTINGS = Settings(epochs=4)
 
 
-def data(data_dir):
+def data(folder, batch_size: int = 10):
     x = rand(64, 2)
     y = (x.sum(dim=1) > 1).long()
-    return Data(TensorDataset(x[:44], y[:44]), TensorDataset(x[44:], y[44:]), ("below", "above"))
+    train = DataLoader(TensorDataset(x[:44], y[:44]), batch_size, shuffle=True)
+    return Data(train, DataLoader(TensorDataset(x[44:], y[44:]), 20), ("below", "above"))
 
 
 def model():
@@ -56,7 +57,7 @@ def loss(out, target):
     return F.cross_entropy(out, target)
 
 
-def optimizer(model, lr):
+def optimizer(model, lr: float = 0.5):
     return SGD(model.parameters(), lr=lr, momentum=0.9)
 
 
@@ -74,6 +75,11 @@ def own(tmp_path):
 
 def files_of(folder: pathlib.Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
+
+
+def newest(run: pathlib.Path) -> pathlib.Path:
+    """The newest checkpoint of a run."""
+    return max((run / "checkpoints").glob("step-*.safetensors"))
 
 
 def weights_of(checkpoint: pathlib.Path) -> dict[str, np.ndarray]:
@@ -98,16 +104,23 @@ def test_a_run_shows_and_leaves_what_it_should(tmp_path, monkeypatch, capsys):
     assert re.search(line, shown)
     out = tmp_path / "runs" / "digits-cnn"
     assert files_of(out) == FILES | {"digits-cnn.png"}
+    checkpoints = {"step-00000045.safetensors", "step-00000090.safetensors", "best.safetensors"}
+    assert files_of(out / "checkpoints") == checkpoints
     assert (out / "digits-cnn.png").read_bytes().startswith(PNG)
-    history = json.loads((out / "history.json").read_text("utf-8"))
+    history = RunFolder(out).history()
     assert {len(values) for values in history.values()} == {2}
     summary = (out / "summary.txt").read_text("utf-8")
     assert summary in shown
-    assert f"test      accuracy {history['val_accuracy'][-1]:.2%}" in summary
-    note = json.loads((out / "last.json").read_text("utf-8"))
-    assert note["recipe"] == "digits-cnn"
-    assert note["epoch"] == 2
-    assert note["settings"] == {"epochs": 2, "lr": 0.005, "batch_size": 32, "seed": 0}
+    assert f"accuracy {history['val_accuracy'][-1]:.2%}" in summary
+    plan = json.loads((out / "run.json").read_text("utf-8"))
+    assert plan["recipe"]["name"] == "digits-cnn"
+    settings = {name: plan["settings"][name] for name in ("epochs", "seed", "data.batch_size")}
+    assert settings == {"epochs": 2, "seed": 0, "data.batch_size": 32}
+    assert plan["settings"]["optimizer.lr"] == 0.005
+    result = json.loads((out / "result.json").read_text("utf-8"))
+    assert (result["status"], result["epochs"], result["updates"]) == ("finished", 2, 90)
+    assert result["numbers"]["val_loss"] == history["val_loss"][-1]
+    assert narae.load(newest(out))["epoch"] == 2
 
 
 def test_a_second_run_does_not_overwrite_the_first(tmp_path, monkeypatch, own, capsys):
@@ -116,16 +129,17 @@ def test_a_second_run_does_not_overwrite_the_first(tmp_path, monkeypatch, own, c
         assert main(["train", str(own), "--quiet"]) == 0
     assert capsys.readouterr().out == ""
     assert files_of(tmp_path / "runs") == {"sides", "sides-2"}
-    assert_same_weights(
-        *(tmp_path / "runs" / name / "last.safetensors" for name in ("sides", "sides-2"))
-    )
+    assert_same_weights(*(newest(tmp_path / "runs" / name) for name in ("sides", "sides-2")))
 
 
 def test_options_change_the_run(tmp_path, own):
     options = ["--epochs", "1", "--lr", "0.01", "--batch-size", "7", "--seed", "5"]
     assert main(["train", str(own), "--out", str(tmp_path / "a"), "-q", *options]) == 0
-    settings = load_checkpoint(tmp_path / "a" / "last")["settings"]
-    assert settings == {"epochs": 1, "lr": 0.01, "batch_size": 7, "seed": 5}
+    settings = RunFolder(tmp_path / "a").plan().chosen
+    assert settings == {"epochs": 1, "optimizer.lr": 0.01, "data.batch_size": 7, "seed": 5}
+    state = narae.load(newest(tmp_path / "a"))
+    assert state["optimizer"]["param_groups"][0]["lr"] == 0.01
+    assert (state["epoch"], state["updates"]) == (1, 7)  # 44 samples in batches of 7
 
 
 @pytest.mark.parametrize("executor", ["reference", "native"])
@@ -137,7 +151,7 @@ def test_without_compile_the_weights_are_the_same(tmp_path, own, monkeypatch, ex
     monkeypatch.setenv("NARAE_EXECUTOR", executor)
     assert main(["train", str(own), "--out", str(tmp_path / "a"), "-q"]) == 0
     assert main(["train", str(own), "--out", str(tmp_path / "b"), "-q", "--no-compile"]) == 0
-    files = (tmp_path / "a" / "last.safetensors", tmp_path / "b" / "last.safetensors")
+    files = (newest(tmp_path / "a"), newest(tmp_path / "b"))
     if executor == "reference":
         assert_same_weights(*files)
         return
@@ -148,30 +162,34 @@ def test_without_compile_the_weights_are_the_same(tmp_path, own, monkeypatch, ex
 
 def test_going_on_equals_never_having_stopped(tmp_path, own):
     """Two epochs and two more from the checkpoint give the weights of four, in bits."""
-    whole, half, rest = (tmp_path / name for name in ("whole", "half", "rest"))
+    whole, half = (tmp_path / name for name in ("whole", "half"))
     assert main(["train", str(own), "--out", str(whole), "-q"]) == 0
     assert main(["train", str(own), "--out", str(half), "-q", "--epochs", "2"]) == 0
-    again = ["--resume", str(half / "last.safetensors"), "--epochs", "4"]
-    assert main(["train", str(own), "--out", str(rest), "-q", *again]) == 0
-    assert_same_weights(whole / "last.safetensors", rest / "last.safetensors")
-    histories = [json.loads((place / "history.json").read_text()) for place in (whole, rest)]
-    assert histories[0] == histories[1]
+    assert main(["train", "--resume", str(half), "-q", "--epochs", "4"]) == 0
+    assert_same_weights(newest(whole), newest(half))
+    assert (whole / "metrics.jsonl").read_bytes() == (half / "metrics.jsonl").read_bytes()
+    plan = RunFolder(half).plan()
+    assert plan.settings["epochs"] == 4
+    assert [(x["epoch"], x["settings"]) for x in plan.changes] == [(2, {"epochs": 4})]
+    assert RunFolder(half).result().epochs == 4
 
 
 def test_a_damaged_checkpoint_is_refused_and_nothing_is_written(tmp_path, own, capsys):
-    first = tmp_path / "first"
-    assert main(["train", str(own), "--out", str(first), "-q"]) == 0
-    checkpoint = first / "last.safetensors"
-    data = bytearray(checkpoint.read_bytes())
-    data[-5] ^= 4
-    checkpoint.write_bytes(data)
-    again = ["--out", str(tmp_path / "second"), "--resume", str(checkpoint)]
-    assert main(["train", str(own), *again]) == 2
+    """Where every checkpoint is damaged, nothing is changed."""
+    run = tmp_path / "run"
+    assert main(["train", str(own), "--out", str(run), "-q"]) == 0
+    for checkpoint in (run / "checkpoints").glob("step-*"):
+        data = bytearray(checkpoint.read_bytes())
+        data[-5] ^= 4
+        checkpoint.write_bytes(data)
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    capsys.readouterr()
+    assert main(["train", "--resume", str(run), "--epochs", "9"]) == 2
     assert "checksum" in capsys.readouterr().err
-    assert not (tmp_path / "second").exists()
-    assert main(["train", "linear-regression", *again[:3], str(first / "best.safetensors")]) == 2
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+    assert main(["train", "linear-regression", "--resume", str(run)]) == 2
     assert "is from a run of sides" in capsys.readouterr().err
-    assert not (tmp_path / "second").exists()
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path, capsys):
@@ -179,11 +197,14 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path, capsys):
     error = capsys.readouterr().err
     assert "the loss became" in error
     assert "--lr" in error
+    result = json.loads((tmp_path / "a" / "result.json").read_text("utf-8"))
+    assert result["status"] == "failed"
+    assert "the loss became" in result["error"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT to a process")
 def test_ctrl_c_saves_and_says_so(tmp_path):
-    """Exit code 130; the checkpoint of the last whole epoch and one of the moment are there."""
+    """Exit code 130; the checkpoint of the moment is there, and the run goes on from it."""
     source = OWN.replace("epochs=4", "epochs=40").replace(
         "def loss(out, target):\n", "def loss(out, target):\n    time.sleep(0.05)\n"
     )
@@ -203,16 +224,24 @@ def test_ctrl_c_saves_and_says_so(tmp_path):
             break
     time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    shown, error = process.communicate(timeout=120)
+    _, error = process.communicate(timeout=120)
     assert process.returncode == 130, error
-    assert "(stopped)" in shown
-    assert "the weights of this moment are in out/interrupted.safetensors" in error
-    assert "narae train slow.py --resume out/last.safetensors" in error
+    assert "narae train --resume out" in error
     out = tmp_path / "out"
-    expected = FILES | {"slow.png", "interrupted.json", "interrupted.safetensors"}
-    assert files_of(out) == expected
-    assert 2 <= load_checkpoint(out / "last")["epoch"] < 40
-    load_checkpoint(out / "interrupted")
+    assert files_of(out) == {
+        "run.json",
+        "recipe.py",
+        "metrics.jsonl",
+        "timing.jsonl",
+        "checkpoints",
+    }
+    state = narae.load(newest(out))
+    assert 2 <= state["epoch"] < 40
+    assert RunFolder(out).status == "stopped"
+    assert len(list(read_records(out / "metrics.jsonl"))) == state["epoch"]
+    again = [sys.executable, "-m", "narae", "train", "--resume", "out", "-q"]
+    assert subprocess.run(again, cwd=tmp_path, check=False).returncode == 0
+    assert RunFolder(out).status == "finished"
 
 
 @pytest.mark.slow
@@ -220,7 +249,7 @@ def test_linear_regression_finds_the_line(tmp_path):
     """G4: 2,000 steps from the initial weights of seed 100 end at 1.9945 and 0.0125."""
     out = tmp_path / "line"
     assert main(["train", "linear-regression", "--out", str(out), "-q"]) == 0
-    weights = weights_of(out / "last.safetensors")
+    weights = weights_of(newest(out))
     assert weights["weight"].item() == pytest.approx(1.9945, abs=1e-4)
     assert weights["bias"].item() == pytest.approx(0.0125, abs=2e-4)
     assert (out / "linear-regression.png").read_bytes().startswith(PNG)
@@ -230,7 +259,7 @@ def test_linear_regression_finds_the_line(tmp_path):
 def test_digits_cnn_reaches_98_percent(tmp_path):
     out = tmp_path / "digits"
     assert main(["train", "--out", str(out), "-q"]) == 0
-    history = json.loads((out / "history.json").read_text("utf-8"))
+    history = RunFolder(out).history()
     assert len(history["val_accuracy"]) == 15
     assert history["val_accuracy"][-1] >= 0.98
 
@@ -241,5 +270,5 @@ def test_mnist_cnn_reaches_97_percent_in_one_epoch(tmp_path):
     """G16, G21: the course's network on pictures scaled to 0-1, on NumPy alone."""
     out = tmp_path / "mnist"
     assert main(["train", "mnist-cnn", "--epochs", "1", "--out", str(out), "-q"]) == 0
-    history = json.loads((out / "history.json").read_text("utf-8"))
+    history = RunFolder(out).history()
     assert history["val_accuracy"][-1] >= 0.97

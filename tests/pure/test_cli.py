@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import re
 import subprocess
 import sys
@@ -38,7 +39,8 @@ def test_python_m_narae():
         [sys.executable, "-m", "narae", "recipes"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0
-    assert [line.split()[0] for line in done.stdout.splitlines()] == [
+    names = [line.partition(":")[0] for line in done.stdout.splitlines() if line[0] != " "]
+    assert names == [
         "cifar-cnn",
         "digits-cnn",
         "fashion-cnn",
@@ -52,9 +54,22 @@ def test_python_m_narae():
     assert bad.returncode == 2
 
 
-def test_recipes_are_listed_with_their_first_line(capsys):
+def test_recipes_are_listed_with_their_card(capsys):
+    """Task, data, the figure to expect, the time; and the same as JSON."""
     assert main(["recipes"]) == 0
-    assert "digits-cnn         Handwritten digits" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "digits-cnn: Handwritten digits" in shown
+    assert "  expect  val_accuracy 0.98\n" in shown
+    assert main(["recipes", "--json"]) == 0
+    for card in json.loads(capsys.readouterr().out).values():
+        assert {"summary", "task", "data", "expect", "time"} <= card.keys()
+
+
+def test_the_settings_of_a_recipe_are_listed(capsys):
+    assert main(["recipes", "mnist-cnn"]) == 0
+    shown = capsys.readouterr().out
+    assert re.search(r"^data\.raw +false +yes or no$", shown, re.MULTILINE)
+    assert re.search(r"^patience +0 +a whole number$", shown, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
@@ -80,6 +95,32 @@ def test_recipes_are_listed_with_their_first_line(capsys):
         (["train", "--data-dir", "no/such/place"], "--data-dir no/such/place does not exist"),
         (["train", "--resume", "no.safetensors"], "--resume no.safetensors does not exist"),
         (["train", "no/such/recipe.py"], "there is no file"),
+        (["train", "--resume", __file__], "is a file; --resume names the folder of a run"),
+        (["train", "--resume", "tests", "--from", "tests"], "--resume and --from are both given"),
+        (["train", "--resume", "tests", "--out", "x"], "--resume and --out are both given"),
+        (["train", "--from", "tests"], "tests has no run.json"),
+        (["train", "--set", "lr"], "--set lr; a setting is given as NAME=VALUE"),
+        (["train", "--set", "weigth_decay=0"], "did you mean weight_decay?"),
+        (["train", "--set", "modle.width=3"], "did you mean model.width?"),
+        (["train", "--set", "patiense=3"], "did you mean patience?"),
+        (["train", "--set", "width=wide"], "width is 'wide'; it is a whole number"),
+        (["train", "--set", "smoothing=1"], "smoothing is 1.0; it lies in [0, 1)"),
+        (["train", "--threads", "0"], "0 is not at least 1"),
+        (["runs", "no-such-run"], "no-such-run does not exist"),
+        (["export", "no-such-run", "w.safetensors"], "no-such-run does not exist"),
+        (["sweep"], "no recipe is named"),
+        (["sweep", "digits-cnn"], "nothing to try is given"),
+        (["sweep", "digits-cnn", "--grid", "lr"], "--grid lr; a setting is given as NAME=VALUE"),
+        (["sweep", "digits-cnn", "--grid", "wdith=1,2"], "did you mean width?"),
+        (["sweep", "digits-cnn", "--grid", "lr=1..2"], "a grid is made of lists of values"),
+        (["sweep", "digits-cnn", "--grid", "width=2,x"], "width is 'x'; it is a whole number"),
+        (["sweep", "digits-cnn", "--grid", "lr=1", "--optuna"], "--optuna comes with --grid"),
+        (["sweep", "digits-cnn", "--random", "lr=1..2"], "begins with how many points to draw"),
+        (["sweep", "digits-cnn", "--random", "3"], "no setting is varied"),
+        (["sweep", "digits-cnn", "--random", "3", "lr=log:0..1"], "logarithms are of positive"),
+        (["sweep", "digits-cnn", "--random", "3", "lr=2..1"], "from a number to a larger one"),
+        (["sweep", "digits-cnn", "--random", "3", "compile=0..1"], "compile is not one"),
+        (["sweep", "--resume", "tests"], "tests has no sweep.json"),
     ],
 )  # fmt: skip
 def test_bad_input_is_explained(capsys, arguments, said):
@@ -98,8 +139,8 @@ def test_a_file_is_no_data_folder(capsys, tmp_path):
 def test_a_recipe_that_lacks_parts_is_explained(capsys, tmp_path):
     recipe = tmp_path / "half.py"
     recipe.write_text("def model(): ...\n", "utf-8")
-    assert "does not define SETTINGS, data, loss" in refused(capsys, "train", str(recipe))
-    recipe.write_text("SETTINGS = data = model = loss = optimizer = None\n", "utf-8")
+    assert "does not define data, loss, optimizer" in refused(capsys, "train", str(recipe))
+    recipe.write_text("SETTINGS = data = model = loss = optimizer = print\n", "utf-8")
     assert "SETTINGS of" in refused(capsys, "train", str(recipe))
 
 

@@ -6,16 +6,30 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 from typing import Any
 
 from narae.base.errors import NaraeError
 
-from . import evaluate, logs, predict, recipes, settings, summary, train
+from . import (
+    evaluate,
+    export,
+    find,
+    logs,
+    predict,
+    recipes,
+    report,
+    runs,
+    settings,
+    summary,
+    sweep,
+    train,
+)
 from .parser import Parser, check_leftovers
 from .version import version_text
 
 OK, BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 0, 2, 130, 141
-_COMMANDS = (train, evaluate, predict, summary, recipes)
+_COMMANDS = (train, evaluate, predict, summary, recipes, runs, report, sweep, find, export)
 logger = logging.getLogger("narae.cli")
 
 
@@ -39,8 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read the output has enough, such as `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that exit is silent
         return BROKEN_PIPE
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(str(stop) or "stopped", file=sys.stderr)
         return INTERRUPTED
 
 
@@ -59,6 +73,7 @@ def _run(given: list[str]) -> int:
         settings.save_file(options.parser, options, options.save_config)
         return OK
     logs.configure(options)
+    options.given = ["narae", *given]
     return int(options.run(options))
 
 
@@ -66,7 +81,8 @@ def _with_settings_file(parser: Parser, options: Any, given: list[str]) -> Any:
     """Read the command line again, above the defaults of a settings file."""
     if options.config is None:
         return options
-    settings.use_file(options.parser, options.config, options.config_encoding)
+    known = [_name_of(command) for command in _COMMANDS]
+    settings.use_file(options.parser, options.config, options.config_encoding, known)
     return parser.parse_args(given)
 
 
@@ -80,5 +96,9 @@ def _parser() -> Parser:
         own: argparse.ArgumentParser = command.add_parser(commands)
         settings.add_options(own)
         logs.add_options(own)
-        own.set_defaults(run=command.run, parser=own)
+        own.set_defaults(run=command.run, parser=own, file_settings={}, given=[])
     return parser
+
+
+def _name_of(command: ModuleType) -> str:
+    return command.__name__.rpartition(".")[2]

@@ -15,7 +15,8 @@ def add_parser(commands: Any) -> Any:
     parser = commands.add_parser(
         "predict",
         help="say what pictures show",
-        description="Classify picture files with a saved model.",
+        description="Classify picture files with a saved model; a recipe with a function "
+        "predict(model, path) answers in its own way.",
     )
     parser.add_argument("images", nargs="+", type=Path, metavar="image", help="PNG, JPEG, ...")
     add_model_options(parser)
@@ -28,17 +29,20 @@ def add_parser(commands: Any) -> Any:
 
 def run(options: Any) -> int:
     """Classify and print."""
-    from narae.train.pictures import predict_pictures
+    from narae.train.pictures import Answer, predict_files
     from narae.train.runs.saved import load_run
 
     saved = load_run(options.checkpoint, options.recipe)
-    found = predict_pictures(saved, options.images)
+    found = predict_files(saved, options.images)
     if options.json:
-        print(json.dumps([each.as_dict() for each in found], indent=2))
+        print(json.dumps([each.as_dict() for each in found], indent=2, default=str))
         return 0
     if not options.quiet:
         print(f"by {saved.title}")
     for each in found:
+        if isinstance(each, Answer):
+            print(f"{each.path}: {each.said}")
+            continue
         print(f"{each.path}: {each.ranked[0][0]}")
         print(*_bars(each.ranked[: options.top]), sep="\n")
     return 0

@@ -62,9 +62,9 @@ def _found(options: Any) -> tuple[Any, Any]:
         return _imported(name), _no_sample
     if name.endswith(".safetensors") or Path(name).is_dir():
         saved = load_run(Path(name))
-        return saved.model, lambda: saved.input_shape
+        return saved.model, lambda: saved.input_shape or _no_sample()
     recipe = load_recipe(name)
-    return recipe.model(), lambda: recipe.sample_shape(options.data_dir)
+    return recipe.model(), lambda: recipe.sample_shape(options.data_dir) or _no_sample()
 
 
 def _imported(name: str) -> Any:

@@ -3,6 +3,7 @@
 from .building import build
 from .callback import Callback
 from .data import Data
+from .example import Example
 from .recipe import Recipe, load_recipe, recipe_names
 from .settings import Settings
 from .step import Step
@@ -11,6 +12,7 @@ from .trainer import Trainer
 __all__ = [
     "Callback",
     "Data",
+    "Example",
     "Recipe",
     "Settings",
     "Step",

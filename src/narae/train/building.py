@@ -5,6 +5,7 @@ from pathlib import Path
 
 from .callback import Callback
 from .callbacks.schedule import Schedule
+from .chosen import callbacks_of
 from .recipe import Recipe
 from .step import inputs_then_target, no_metrics
 from .trainer import Trainer
@@ -25,7 +26,7 @@ def build(
     data, model = recipe.data(folder), recipe.model()
     optimizer = recipe.part("optimizer")(model)  # type: ignore[misc]
     own = recipe.part("callbacks")
-    found = [*callbacks_of(recipe), *(own(model) if own else ()), *callbacks]
+    found = [*callbacks_of(settings, model), *(own(model) if own else ()), *callbacks]
     schedule = recipe.part("schedule")
     if schedule is not None:
         updates = -(-len(data.train) // settings.accumulate)
@@ -47,8 +48,3 @@ def build(
         precision=settings.precision,
         compile=settings.compile,
     )
-
-
-def callbacks_of(recipe: Recipe) -> list[Callback]:
-    """What the settings that are not "off" ask for."""
-    return []

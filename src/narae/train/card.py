@@ -22,15 +22,19 @@ class Card:
     fields: dict[str, str] = field(default_factory=dict)
 
 
-def read_card(path: Path) -> Card:
+def read_card(path: Path, source: bytes | None = None) -> Card:
     """The card of a recipe's file.
+
+    Args:
+        path: the file.
+        source: its text, if it was read before.
 
     Raises:
         ConfigError: if it is not a text of Python.
     """
     try:
-        text = ast.get_docstring(ast.parse(path.read_bytes())) or ""
-    except (SyntaxError, ValueError) as error:
+        text = ast.get_docstring(ast.parse(path.read_bytes() if source is None else source)) or ""
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         given, rule = f"{path} is no Python program ({error})", "a recipe is a Python file"
         raise ConfigError(explain("recipe", given, rule)) from error
     summary, _, rest = text.partition("\n")

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from narae.base.errors import DataError, explain
+from narae.data.position import generators_of, go_to, places_of
 from narae.tensors import Tensor
+from narae.tensors.random import Generator, default_generator
 
 
 @dataclass(frozen=True)
@@ -31,14 +33,35 @@ class Data:
                 rule = "a run needs samples to learn from and to be judged by"
                 raise DataError(explain("recipe", f"the {name} data is empty", rule))
 
-    def state_dict(self) -> dict[str, Any]:
-        """Where the training data's loader is; each validation begins at the beginning."""
-        return self.train.state_dict() if hasattr(self.train, "state_dict") else {}
+    def state_dict(self, inside: bool = True) -> dict[str, Any]:
+        """Where the training data's loader is, and generators that the test data has of its own.
+
+        Args:
+            inside: whether an epoch is running; otherwise the next one begins at the beginning.
+        """
+        state: dict[str, Any] = {"test": places_of(_own_generators(self.test))}
+        if hasattr(self.train, "state_dict"):
+            train = self.train.state_dict()
+            state["train"] = train if inside else {**train, "batches": None}
+        return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Let the next pass go on from there."""
-        if state:
-            self.train.load_state_dict(state)
+        """Let the next pass go on from there.
+
+        Raises:
+            ConfigError: if it is the state of other loaders.
+        """
+        go_to(_own_generators(self.test), state["test"])
+        if "train" in state and hasattr(self.train, "load_state_dict"):
+            self.train.load_state_dict(state["train"])
+
+
+def _own_generators(loader: Any) -> dict[str, Generator]:
+    """The generators of a loader, without the one that all have in common."""
+    if not hasattr(loader, "state_dict"):
+        return {}
+    found = generators_of(loader)
+    return {name: each for name, each in found.items() if each is not default_generator}
 
 
 def items_of(batch: Any) -> int:

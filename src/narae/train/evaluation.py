@@ -7,13 +7,14 @@ from typing import Any
 import numpy.typing as npt
 
 from narae.base.errors import DataError, explain
-from narae.data import DataLoader
+from narae.data import DataLoader, RandomSampler, SequentialSampler
 
 from .building import build
+from .data import items_of
 from .figures import training_figure, worst_mistakes
 from .metrics import ClassScores, class_scores, confusion_matrix
 from .progress import format_metric
-from .runs.results import inputs_of, mistakes_text, outputs_and_targets, softmax
+from .runs.results import class_scores_of, inputs_of, mistakes_text, softmax
 from .runs.saved import SavedRun
 
 Array = npt.NDArray[Any]
@@ -25,25 +26,28 @@ class Evaluation:
 
     Attributes:
         part: "test" or "train".
+        samples: how many it was judged on.
         numbers: the mean loss and the recipe's metrics.
-        images, targets, outputs: inputs, true answers, the model's scores, of all samples.
-        classes: names; empty for a regression.
-        scores: precision, recall and F1 of each class; None for a regression.
-        confusion: counts[true class, predicted class]; None for a regression.
+        classes: names; empty where an item is not given one class.
+        images: inputs of all samples; None where they differ in shape.
+        targets, outputs: true classes and the model's scores; None without classes.
+        scores: precision, recall and F1 of each class; None without classes.
+        confusion: counts[true class, predicted class]; None without classes.
     """
 
     part: str
+    samples: int
     numbers: dict[str, float]
-    images: Array
-    targets: Array
-    outputs: Array
     classes: list[str]
+    images: Array | None
+    targets: Array | None
+    outputs: Array | None
     scores: ClassScores | None
     confusion: Array | None
 
     def as_dict(self) -> dict[str, Any]:
         """Numbers and lists, for JSON."""
-        found: dict[str, Any] = {"part": self.part, "samples": len(self.targets), **self.numbers}
+        found: dict[str, Any] = {"part": self.part, "samples": self.samples, **self.numbers}
         if self.scores is not None and self.confusion is not None:
             columns = {name: values.tolist() for name, values in vars(self.scores).items()}
             found["classes"] = {
@@ -55,8 +59,8 @@ class Evaluation:
 
     def __str__(self) -> str:
         words = [f"{name} {format_metric(name, x)}" for name, x in self.numbers.items()]
-        lines = [f"{self.part} data: {len(self.targets):,} samples · {' · '.join(words)}"]
-        if self.scores is not None:
+        lines = [f"{self.part} data: {self.samples:,} samples · {' · '.join(words)}"]
+        if self.scores is not None and self.outputs is not None and self.targets is not None:
             lines += ["", *_class_table(self.classes, self.scores), ""]
             lines.append("mistakes  " + mistakes_text(self.outputs, self.targets, self.classes))
         return "\n".join(lines)
@@ -65,14 +69,15 @@ class Evaluation:
         """Write a picture: the run's curves, the confusion matrix, the surest mistakes.
 
         Raises:
-            DataError: for a regression.
+            DataError: where there are no classes.
         """
-        if self.confusion is None:
+        if self.confusion is None or self.outputs is None or self.targets is None:
             given, rule = f"{run.recipe.name} has no classes", "the picture shows their confusion"
             raise DataError(explain("evaluate", given, rule))
         shares = softmax(self.outputs)
-        pictures = self.images.ndim >= 3
-        shown = worst_mistakes(self.images, self.targets, shares) if pictures else None
+        shown = None
+        if self.images is not None and self.images.ndim in (3, 4):
+            shown = worst_mistakes(self.images, self.targets, shares)
         training_figure(run.folder.history(), self.confusion, self.classes, path, run.title, shown)
 
 
@@ -87,23 +92,33 @@ def evaluate_run(
         part: which data.
         batch_size: samples at once; the result does not depend on it.
     """
-    trainer = build(run.recipe, data_dir)
+    trainer = build(run.recipe, data_dir or run.folder.data_dir)
     trainer.model.load_state_dict(run.model.state_dict())
+    trainer.judged = trainer.model
     loader = getattr(trainer.data, part)
-    if part == "train":  # in its order, without what is drawn for each sample's place in it
-        loader = DataLoader(loader.dataset, batch_size, collate_fn=loader.collate_fn)
+    if hasattr(loader, "dataset"):  # in its order, without what is drawn for each sample's place
+        loader = _in_order(loader, batch_size)
     trainer.data = replace(trainer.data, test=loader)
     numbers = trainer.validate()
-    outputs, targets = outputs_and_targets(trainer)
-    images = inputs_of(loader)
-    data = trainer.data
-    classes = list(data.classes)
-    if not classes:
-        return Evaluation(part, numbers, images, targets, outputs, classes, None, None)
+    samples = sum(items_of(batch) for batch in loader)
+    found = class_scores_of(trainer)
+    if found is None:
+        return Evaluation(part, samples, numbers, [], None, None, None, None, None)
+    classes = list(trainer.data.classes)
+    outputs, targets = found
     predicted = outputs.argmax(axis=1)
     scores = class_scores(targets, predicted, len(classes))
     counts = confusion_matrix(targets, predicted, len(classes))
-    return Evaluation(part, numbers, images, targets, outputs, classes, scores, counts)
+    images = inputs_of(loader)
+    return Evaluation(part, samples, numbers, classes, images, targets, outputs, scores, counts)
+
+
+def _in_order(loader: Any, batch_size: int) -> Any:
+    """A loader of the same samples as they come; the same one where it makes its batches itself."""
+    plain = isinstance(getattr(loader, "sampler", None), (SequentialSampler, RandomSampler))
+    if not plain or loader.batch_size is None:
+        return loader
+    return DataLoader(loader.dataset, batch_size, collate_fn=loader.collate_fn)
 
 
 def _class_table(classes: list[str], scores: ClassScores) -> list[str]:

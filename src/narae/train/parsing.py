@@ -27,9 +27,21 @@ def parse_value(value: Any, annotation: Any, key: str) -> Any:
     """
     try:
         return _parsed(value, annotation)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         given = f"{key} is {value!r}"
         raise ConfigError(explain("settings", given, f"it is {described(annotation)}")) from error
+
+
+def can_be_set(annotation: Any) -> bool:
+    """Whether a text can say such a value; a class or a function, for example, it cannot.
+
+    >>> can_be_set(tuple[int, ...]), can_be_set(float | None), can_be_set(type)
+    (True, True, False)
+    """
+    if _is_optional(annotation) or get_origin(annotation) is tuple:
+        return all(can_be_set(kind) for kind in get_args(annotation) if kind is not ...)
+    known = annotation in _PARSERS or annotation in (Any, types.NoneType)
+    return known or get_origin(annotation) is Literal
 
 
 def described(annotation: Any) -> str:

@@ -18,15 +18,19 @@ and, where it is needed,
     evaluate(model, batches)          numbers that are no means, at each validation
     callbacks(model, ...)             who else takes part
     picture(image)                    a Pillow image as an input, for `narae predict`
+    predict(model, source)            what `narae predict` says of a file, in place of a class
+    examples(model, batch)            what the report of a run shows of a batch
     INPUT_SHAPE                       shape of one input, for `narae summary` without the data
 
 `narae.train.recipes` holds those that come along; a path to a file of your own works as well.
 """
 
 import difflib
+import hashlib
 import importlib
-import importlib.util
 import inspect
+import random
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
@@ -37,18 +41,21 @@ from typing import Any
 import numpy as np
 
 from narae.base.errors import ConfigError, MissingDataError, explain
+from narae.tensors import Tensor
 from narae.tensors.random import manual_seed
 
 from .card import Card, read_card
 from .data import Data
-from .parsing import parse_value
+from .parsing import can_be_set, parse_value
 from .settings import SETTING_NAMES, Settings
 
+_PACKAGE = "narae.train.recipes"
 _BUILT_IN = Path(__file__).parent / "recipes"
 _NEEDED = ("data", "model", "loss", "optimizer")
 # How many arguments the trainer passes to each function.
 _PASSED = {"data": 1, "model": 0, "loss": 2, "optimizer": 1, "schedule": 2, "metrics": 2}
 _PASSED |= {"forward": 2, "count": 1, "evaluate": 2, "callbacks": 1, "picture": 1}
+_PASSED |= {"predict": 2, "examples": 2}
 _FIRST = Path(__file__).parent / "recipes" / "digits_cnn.py"
 
 
@@ -69,7 +76,8 @@ class Recipe:
         path: its file.
         module: what the file defines.
         settings: how to train.
-        values: settings of its functions that differ from the defaults, such as "optimizer.lr".
+        values: settings of its functions that were chosen, such as "optimizer.lr".
+        source: the file's text, as it was when it was run.
     """
 
     name: str
@@ -77,11 +85,22 @@ class Recipe:
     module: ModuleType
     settings: Settings
     values: Mapping[str, Any] = field(default_factory=dict)
+    source: bytes = field(default=b"", repr=False)
+
+    @property
+    def sha256(self) -> str:
+        """What tells its text from any other."""
+        return hashlib.sha256(self.source).hexdigest()
+
+    @property
+    def comes_along(self) -> bool:
+        """Whether it is one of Narae's, not a file of the user's own."""
+        return self.module.__name__ == f"{_PACKAGE}.{self.path.stem}"
 
     @property
     def card(self) -> Card:
         """What it says about itself."""
-        return read_card(self.path)
+        return read_card(self.path, self.source or None)
 
     # --- settings -----------------------------------------------------------------------------
 
@@ -101,15 +120,23 @@ class Recipe:
             ConfigError: for a setting that it does not have, or a value that does not fit.
         """
         own, common = dict(self.values), {}
-        kinds = {each.name: each.type for each in fields(Settings)}
-        options = self.options
         for key, value in values.items():
             if key in SETTING_NAMES:
-                common[key] = parse_value(value, kinds[key], key)
+                common[key] = parse_value(value, self.kind_of(key), key)
                 continue
             for name in self.find_setting(key):
-                own[name] = parse_value(value, options[name].annotation, key)
+                own[name] = parse_value(value, self.kind_of(name), key)
         return replace(self, settings=self.settings.changed(**common), values=own)
+
+    def kind_of(self, key: str) -> Any:
+        """The annotation of a setting, such as int.
+
+        Raises:
+            ConfigError: if there is no such setting.
+        """
+        if key in SETTING_NAMES:
+            return {each.name: each.type for each in fields(Settings)}[key]
+        return self.options[self.find_setting(key)[0]].annotation
 
     def find_setting(self, key: str) -> list[str]:
         """The functions' settings that a name stands for: "lr" is "optimizer.lr".
@@ -132,6 +159,12 @@ class Recipe:
         """Every setting with its value, defaults too."""
         own = {name: option.default for name, option in self.options.items()}
         return {**asdict(self.settings), **own, **self.values}
+
+    def chosen_settings(self) -> dict[str, Any]:
+        """The settings whose values are others than the recipe's own."""
+        own = replace(self, settings=getattr(self.module, "SETTINGS", Settings()), values={})
+        before = own.all_settings()
+        return {key: x for key, x in self.all_settings().items() if x != before[key]}
 
     # --- its parts ----------------------------------------------------------------------------
 
@@ -165,15 +198,26 @@ class Recipe:
         return self._needed("model")()
 
     def sample_shape(self, folder: Path | None) -> tuple[int, ...]:
-        """The shape of one input: what the recipe says, or that of its first test sample."""
+        """The shape of one input: what the recipe says, or that of its first test sample.
+
+        It is empty where inputs are no single tensors.
+        """
         said = getattr(self.module, "INPUT_SHAPE", None)
         if said is not None:
             return tuple(said)
-        return tuple(np.shape(next(iter(self.data(folder).test))[0])[1:])
+        batch = next(iter(self.data(folder).test))
+        first = batch[0] if isinstance(batch, list | tuple) else batch
+        return tuple(first.shape[1:]) if isinstance(first, Tensor) else ()
 
     def seed(self) -> None:
-        """Put the random stream to its beginning; data and weights are drawn from it in order."""
+        """Put random streams to their beginning; data and weights are drawn from them in order.
+
+        Those of NumPy and Python too: what a recipe splits by them must be the same in a process
+        that goes on with the run.
+        """
         manual_seed(self.settings.seed)
+        random.seed(self.settings.seed)
+        np.random.seed(self.settings.seed % 2**32)  # noqa: NPY002
 
 
 def recipe_names() -> dict[str, Card]:
@@ -186,39 +230,60 @@ def recipe_names() -> dict[str, Card]:
     return {file.stem.replace("_", "-"): read_card(file) for file in files}
 
 
-def load_recipe(name: str) -> Recipe:
+def load_recipe(name: str, sha256: str | None = None) -> Recipe:
     """Load a recipe by its name, or from a file of your own.
 
+    Args:
+        name: as `narae recipes` lists it, or a path that ends in .py.
+        sha256: what the text must have; another file is not run.
+
     Raises:
-        ConfigError: if there is no such recipe, or it lacks a part.
+        ConfigError: if there is no such recipe, it lacks a part, or it is another text.
         MissingDataError: if there is no such file.
     """
-    path = _BUILT_IN / f"{name.replace('-', '_')}.py"
-    if name.endswith(".py"):
-        module, path = _load_file(Path(name)), Path(name)
-    elif path.is_file() and not name.startswith("_"):
-        module = importlib.import_module(f"narae.train.recipes.{path.stem}")
+    own = name.endswith(".py")
+    name = name if own else name.replace("_", "-")
+    path = Path(name) if own else _BUILT_IN / f"{name.replace('-', '_')}.py"
+    if not own and name not in recipe_names():
+        raise ConfigError(_no_recipe(name))
+    source = _text_of(path)
+    if sha256 is not None and hashlib.sha256(source).hexdigest() != sha256:
+        given, rule = f"{path} was changed since the run", "the recipe has the run's text"
+        raise ConfigError(explain("recipe", given, rule))
+    if own:
+        module = _run_text(path, source)
     else:
-        known = recipe_names()
-        close = difflib.get_close_matches(name, known, n=1)
-        fix = f"did you mean {close[0]}?" if close else f"one of {', '.join(known)}"
-        rule = "a recipe is one that `narae recipes` lists, or a file ending in .py"
-        raise ConfigError(explain("recipe", f"there is no recipe {name!r}", rule, fix))
+        module = importlib.import_module(f"{_PACKAGE}.{path.stem}")
     _check_parts(name, module)
     settings = getattr(module, "SETTINGS", Settings())
-    return Recipe(path.stem if name.endswith(".py") else name, path, module, settings)
+    return Recipe(path.stem if own else name, path, module, settings, source=source)
 
 
-def _load_file(path: Path) -> ModuleType:
+def _no_recipe(name: str) -> str:
+    known = recipe_names()
+    close = difflib.get_close_matches(name, known, n=1)
+    fix = f"did you mean {close[0]}?" if close else f"one of {', '.join(known)}"
+    rule = "a recipe is one that `narae recipes` lists, or a file ending in .py"
+    return explain("recipe", f"there is no recipe {name!r}", rule, fix)
+
+
+def _text_of(path: Path) -> bytes:
     if not path.is_file():
         given = f"there is no file {path}"
         raise MissingDataError(explain("recipe", given, "a recipe was expected there"))
-    spec = importlib.util.spec_from_file_location(f"recipe_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise ConfigError(explain("recipe", f"{path} is no Python file", "a recipe is one"))
-    read_card(path)  # says where it is not Python
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    return path.read_bytes()
+
+
+def _run_text(path: Path, source: bytes) -> ModuleType:
+    """The module of exactly this text; what lies beside the file can be imported by it."""
+    read_card(path, source)  # says where it is not Python
+    module = ModuleType(f"recipe_{path.stem}")
+    module.__file__ = str(path)
+    beside = str(path.resolve().parent)
+    if beside not in sys.path:
+        sys.path.append(beside)  # last, so that it hides no library
+    sys.modules[module.__name__] = module  # dataclasses look for theirs there
+    exec(compile(source, str(path), "exec"), module.__dict__)
     return module
 
 
@@ -229,7 +294,7 @@ def _options_of(function: Any) -> dict[str, Option]:
     return {
         each.name: Option(_annotation(each), each.default)
         for each in parameters
-        if each.default is not each.empty
+        if each.default is not each.empty and can_be_set(_annotation(each))
     }
 
 

@@ -8,6 +8,8 @@ from narae.base.errors import ConfigError, explain
 _SHARES = ("ema", "swa", "smoothing")  # from 0 to below 1
 _AMOUNTS = ("clip", "mixup", "cutmix", "input_noise", "weight_noise", "l1", "l2")
 _COUNTS = {"epochs": 1, "accumulate": 1, "every": 0, "patience": 0, "save_steps": 0, "keep": 1}
+_COUNTS["thaw"] = 0
+_LOGS = ("jsonl", "csv", "tensorboard", "mlflow", "wandb")
 
 
 @dataclass(frozen=True)
@@ -35,10 +37,11 @@ class Settings:
             for the time of a forward and backward pass.
         l1, l2: factors of the sum of |w| and of w² / 2 of all weights, added to the loss.
         freeze: names of modules that do not learn at first, with commas between them.
-        thaw: the epoch from which on they do.
+        thaw: the epoch (1 is the first) from which on they do; 0: never.
         save_steps: updates from checkpoint to checkpoint within an epoch; 0: none.
         keep: how many of the newest checkpoints stay.
-        log: where numbers go, names with commas: jsonl, csv, tensorboard, mlflow, wandb.
+        log: where numbers go beside metrics.jsonl, names with commas: csv, tensorboard, mlflow,
+            wandb.
     """
 
     epochs: int = 10
@@ -60,7 +63,7 @@ class Settings:
     l1: float = 0.0
     l2: float = 0.0
     freeze: str = ""
-    thaw: int = 1
+    thaw: int = 0
     save_steps: int = 0
     keep: int = 2
     log: str = "jsonl"
@@ -74,6 +77,7 @@ class Settings:
             amount = getattr(self, name)
             _check(name, amount, 0 <= amount < float("inf"), "is 0 or a positive number")
         known = ("float32", "bfloat16")
+        log_names(self.log)
         _check("precision", self.precision, self.precision in known, "is float32 or bfloat16")
 
     def changed(self, **values: Any) -> "Settings":
@@ -87,6 +91,21 @@ class Settings:
 
 
 SETTING_NAMES = tuple(field.name for field in fields(Settings))
+
+
+def log_names(log: str) -> list[str]:
+    """The names in the setting `log`.
+
+    Raises:
+        ConfigError: for one that there is not.
+
+    >>> log_names("jsonl, csv")
+    ['jsonl', 'csv']
+    """
+    names = [name.strip() for name in log.split(",") if name.strip()]
+    for name in names:
+        _check("log", log, name in _LOGS, f"holds names among {', '.join(_LOGS)}")
+    return names
 
 
 def _check(name: str, value: Any, holds: bool, rule: str) -> None:

@@ -28,7 +28,7 @@ def open_picture(path: Path) -> Any:
     try:
         with images.open(path) as file:
             return turn.exif_transpose(file).copy()
-    except (OSError, ValueError, SyntaxError) as error:
+    except (OSError, ValueError, SyntaxError, images.DecompressionBombError) as error:
         given = f"{path} cannot be read ({error})"
         rule = "a picture is a PNG, JPEG or another file that Pillow reads"
         raise FileFormatError(explain("predict", given, rule)) from error

@@ -38,14 +38,9 @@ def data(folder: Path | None, batch_size: int = 128, workers: int = 0) -> Data:
     return Data(loader, DataLoader(test, 256), train.classes)
 
 
-def block(channels_in: int, channels_out: int) -> list[nn.Module]:
-    """Convolution, normalization, ReLU and pooling, which halves height and width."""
-    return [
-        nn.Conv2d(channels_in, channels_out, kernel_size=3, padding=1, bias=False),
-        nn.BatchNorm2d(channels_out),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-    ]
+def block(before: int, after: int) -> list[nn.Module]:
+    conv = nn.Conv2d(before, after, kernel_size=3, padding=1, bias=False)
+    return [conv, nn.BatchNorm2d(after), nn.ReLU(), nn.MaxPool2d(2)]  # half as high and wide
 
 
 def model() -> nn.Module:

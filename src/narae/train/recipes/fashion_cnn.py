@@ -24,20 +24,14 @@ SETTINGS = Settings(epochs=5)
 def data(folder: Path | None, batch_size: int = 128, workers: int = 0) -> Data:
     # The mean and standard deviation of all training pixels.
     transform = Compose([ToTensor(), Normalize((0.2860,), (0.3530,))])
-    train = FashionMNIST(folder, train=True, transform=transform, download=True)
-    test = FashionMNIST(folder, train=False, transform=transform, download=True)
+    train, test = (FashionMNIST(folder, part, transform, download=True) for part in (True, False))
     loader = DataLoader(train, batch_size, shuffle=True, num_workers=workers)
     return Data(loader, DataLoader(test, 256), FashionMNIST.classes)
 
 
-def block(channels_in: int, channels_out: int) -> list[nn.Module]:
-    """Convolution, normalization, ReLU and pooling, which halves height and width."""
-    return [
-        nn.Conv2d(channels_in, channels_out, kernel_size=3, padding=1, bias=False),
-        nn.BatchNorm2d(channels_out),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-    ]
+def block(before: int, after: int) -> list[nn.Module]:
+    conv = nn.Conv2d(before, after, kernel_size=3, padding=1, bias=False)
+    return [conv, nn.BatchNorm2d(after), nn.ReLU(), nn.MaxPool2d(2)]  # half as high and wide
 
 
 def model() -> nn.Module:

@@ -1,9 +1,9 @@
-"""MNIST, 28 x 28 pixels, two hidden layers: quick without a compiler.
+"""MNIST, 28 x 28 pixels, two hidden layers: quick.
 
 task:   classify pictures
 data:   MNIST, 60,000 to learn from and 10,000 to test on
 expect: val_accuracy 0.98
-time:   1 min
+time:   20 s
 """
 
 from pathlib import Path
@@ -24,8 +24,7 @@ SETTINGS = Settings(epochs=5)
 def data(folder: Path | None, batch_size: int = 128, workers: int = 0) -> Data:
     # The mean and standard deviation of all training pixels.
     transform = Compose([ToTensor(), Normalize((0.1307,), (0.3081,))])
-    train = MNIST(folder, train=True, transform=transform, download=True)
-    test = MNIST(folder, train=False, transform=transform, download=True)
+    train, test = (MNIST(folder, part, transform, download=True) for part in (True, False))
     loader = DataLoader(train, batch_size, shuffle=True, num_workers=workers)
     return Data(loader, DataLoader(test, 256), tuple("0123456789"))
 

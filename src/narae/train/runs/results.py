@@ -1,5 +1,6 @@
-"""What a run leaves to look at when it has ended: summary.txt and a picture."""
+"""What a run leaves when it has ended: summary.txt, a picture, result.json."""
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -10,62 +11,107 @@ from narae.data import DataLoader
 from narae.io import atomic_write
 from narae.tensors import Tensor, no_grad
 
-from ..callbacks.checkpoints import Checkpoints
+from ..callbacks.checkpoints import BEST, Checkpoints, best_by
 from ..figures import line_figure, training_figure, worst_mistakes
 from ..metrics import confusion_matrix
 from ..progress import format_metric, format_seconds
 from ..recipe import Recipe
 from ..trainer import Trainer
 from .folder import SUMMARY, RunFolder
+from .result_file import RESULT, Best, Result, write_result
 
 Array = npt.NDArray[Any]
 _MOST_CONFUSIONS = 3
 
 
 def write_results(folder: RunFolder, recipe: Recipe, trainer: Trainer, seconds: float) -> None:
-    """Write the summary and, where the data can be drawn, the picture of a run."""
-    classes = trainer.data.classes
-    found = outputs_and_targets(trainer) if classes else None
+    """Write the summary, the picture where the data can be drawn, and how the run ended."""
+    found = class_scores_of(trainer)
     with atomic_write(folder.path / SUMMARY, "w") as file:
         file.write(summary_text(recipe, trainer, seconds, found) + "\n")
     path = folder.path / f"{recipe.name}.png"
     title = _title(recipe, trainer, seconds)
     if found is not None:
         _draw_classification(folder, trainer, found, path, title)
-    elif folder.plan().about["input_shape"] == [1]:
+    elif folder.plan().about["input_shape"] == [1] and not trainer.data.classes:
         _draw_line(folder, trainer, path, title)
+    write_result(_result(trainer, "finished", seconds), folder.path / RESULT)
 
 
-def outputs_and_targets(trainer: Trainer) -> tuple[Array, Array]:
-    """The model's outputs and the targets of all test batches."""
+def write_failure(folder: RunFolder, trainer: Trainer, seconds: float, error: Exception) -> None:
+    """Write that a run failed, and why; on a full disk, nothing."""
+    words = f"{type(error).__name__}: {error}"
+    with contextlib.suppress(OSError):
+        write_result(_result(trainer, "failed", seconds, words), folder.path / RESULT)
+
+
+def _result(trainer: Trainer, status: str, seconds: float, error: str = "") -> Result:
+    numbers = {name: float(value) for name, value in trainer.numbers.items()}
+    best = best_of(trainer)
+    return Result(status, trainer.epoch, trainer.updates, best, numbers, seconds, error)
+
+
+def best_of(trainer: Trainer) -> Best | None:
+    """The best epoch of a run, if it is kept."""
+    keeper = next((x for x in trainer.callbacks if isinstance(x, Checkpoints)), None)
+    if keeper is None or not keeper.best_epoch:
+        return None
+    name = keeper.monitor or best_by(trainer.numbers)
+    return Best(name, keeper.best_epoch, float(keeper.best_value))
+
+
+def class_scores_of(trainer: Trainer) -> tuple[Array, Array] | None:
+    """Scores (items, classes) and labels (items,) of all test batches.
+
+    None for a model that does not give each item one of the data's classes.
+    """
+    if not trainer.data.classes:
+        return None
     trainer.judged.eval()
     pairs = []
     with no_grad():
         for batch in trainer.data.test:
             out, target = trainer.forward(trainer.judged, tuple(batch))
+            if not _is_classification(out, target, len(trainer.data.classes)):
+                return None
             pairs.append((np.asarray(out), np.asarray(target)))
     outputs, targets = zip(*pairs, strict=True)
     return np.concatenate(outputs), np.concatenate(targets)
+
+
+def _is_classification(out: Any, target: Any, classes: int) -> bool:
+    if not (isinstance(out, Tensor) and isinstance(target, Tensor)):
+        return False
+    labels = target.ndim == 1 and not target.dtype.is_floating_point
+    return labels and tuple(out.shape) == (*target.shape, classes)
 
 
 def summary_text(
     recipe: Recipe, trainer: Trainer, seconds: float, found: tuple[Array, Array] | None
 ) -> str:
     """The summary: a few aligned lines."""
-    changed = ", ".join(f"{key} {value}" for key, value in recipe.values.items())
+    changed = ", ".join(f"{key} {value}" for key, value in recipe.chosen_settings().items())
     lines = {
         "recipe": recipe.name,
-        "epochs": f"{trainer.epoch}, {format_seconds(seconds)}",
+        "epochs": _epochs(trainer, seconds),
         "settings": changed or "those of the recipe",
         "training": _numbers(trainer, "train_"),
         "test": _numbers(trainer, "val_"),
     }
     if found is not None:
         lines["mistakes"] = mistakes_text(*found, trainer.data.classes)
-    best = next((x for x in trainer.callbacks if isinstance(x, Checkpoints)), None)
-    if best is not None and best.best_epoch:
-        lines["best"] = f"epoch {best.best_epoch} (checkpoints/best.safetensors)"
+    best = best_of(trainer)
+    if best is not None:
+        value = format_metric(best.name, best.value)
+        lines["best"] = f"epoch {best.epoch}, {best.name} {value} (checkpoints/{BEST})"
     return "\n".join(f"{name:<9} {text}" for name, text in lines.items())
+
+
+def _epochs(trainer: Trainer, seconds: float) -> str:
+    early = trainer.epoch < trainer.epochs
+    count = f"{trainer.epoch} of {trainer.epochs}" if early else str(trainer.epoch)
+    reason = f"; {trainer.stop}" if early and trainer.stop else ""
+    return f"{count}, {format_seconds(seconds)}{reason}"
 
 
 def _numbers(trainer: Trainer, part: str) -> str:
@@ -103,7 +149,9 @@ def _draw_classification(
     classes = trainer.data.classes
     counts = confusion_matrix(targets, outputs.argmax(axis=1), len(classes))
     images = inputs_of(trainer.data.test)
-    examples = worst_mistakes(images, targets, softmax(outputs)) if images.ndim >= 3 else None
+    examples = None
+    if images is not None and images.ndim in (3, 4):
+        examples = worst_mistakes(images, targets, softmax(outputs))
     training_figure(folder.history(), counts, classes, path, title=title, examples=examples)
 
 
@@ -117,10 +165,13 @@ def _draw_line(folder: RunFolder, trainer: Trainer, path: Path, title: str) -> N
     line_figure(x, targets, outputs, folder.history()["train_loss"], path, title=title)
 
 
-def inputs_of(batches: Any) -> Array:
-    """The first tensor of each batch, together."""
-    first = (next(x for x in batch if isinstance(x, Tensor)) for batch in batches)
-    return np.concatenate([np.asarray(x) for x in first])
+def inputs_of(batches: Any) -> Array | None:
+    """The first tensor of each batch, together; None where their items differ in shape."""
+    found = [next((x for x in batch if isinstance(x, Tensor)), None) for batch in batches]
+    shapes = {None if x is None else tuple(x.shape[1:]) for x in found}
+    if len(shapes) != 1 or None in shapes:
+        return None
+    return np.concatenate([np.asarray(x) for x in found])
 
 
 def softmax(outputs: Array) -> Array:

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from narae.base.errors import ConfigError, FileFormatError, MissingDataError, explain
+from narae.base.errors import FileFormatError, MissingDataError, explain
 from narae.io import load
 
 from ..recipe import Recipe
-from .folder import PLAN, Plan, RunFolder
+from .folder import RunFolder
+from .run_file import PLAN, Plan
 
 _RUNS = Path("runs")
 
@@ -63,18 +64,24 @@ def load_run(path: Path | None = None, recipe: str | None = None) -> SavedRun:
         MissingDataError: if there is none.
     """
     folder, file = find_run(path)
-    plan = folder.plan()
-    chosen = plan.load(recipe)
-    if recipe and Path(plan.recipe).stem != chosen.name:
-        given, rule = f"{folder.path} is a run of {plan.recipe}", f"the recipe is {chosen.name}"
-        raise ConfigError(explain("run", given, rule, "name the recipe it was trained by"))
+    chosen = folder.recipe(recipe)
+    weights, epoch = load_weights(file)
+    model = chosen.model()
+    model.load_state_dict(weights)
+    return SavedRun(folder, file, folder.plan(), chosen, model.eval(), epoch)
+
+
+def load_weights(file: Path) -> tuple[dict[str, Any], int]:
+    """The state dict of the model in a checkpoint, and the epoch that it is of.
+
+    Raises:
+        FileFormatError: if the file is damaged, or no run wrote it.
+    """
     state = load(file)
-    if not isinstance(state, dict) or "model" not in state or "epoch" not in state:
+    if not isinstance(state, dict) or not isinstance(state.get("model"), dict):
         given = f"{file} holds no model of a run"
         raise FileFormatError(explain("run", given, "`narae train` writes such files"))
-    model = chosen.model()
-    model.load_state_dict(state["model"])
-    return SavedRun(folder, file, plan, chosen, model.eval(), int(state["epoch"]))
+    return state["judged"] if "judged" in state else state["model"], int(state.get("epoch", 0))
 
 
 def find_run(path: Path | None = None) -> tuple[RunFolder, Path]:

@@ -1,0 +1,1 @@
+"""Runs of recipes: their folders, starting and going on, looking back."""
