@@ -133,11 +133,7 @@ class DataLoader:
         saved, self._saved = self._saved, None
         if saved is None:
             return self._begin(0)
-        generators = generators_of(self)
-        if saved["batches"] is None:
-            go_to(generators, saved["now"])
-            return self._begin(0)
-        with as_before(generators, saved):
+        with as_before(generators_of(self), saved):
             self._set_epoch(saved["epoch"])
             batches = self._begin(saved["requests"])
         self._pass.batches = saved["batches"]  # type: ignore[union-attr]
@@ -233,7 +229,8 @@ class DataLoader:
         """Let the next `iter()` go on where the loader was that gave the state.
 
         Samples before that are not fetched again; a stream is run through up to there. The default
-        generator is put where it was when the state was taken.
+        generator is put where it was when the state was taken: at once if that was between two
+        passes, otherwise by `iter()`, which draws the order again.
 
         Raises:
             ConfigError: for a state of something else, or a stream's with another num_workers.
@@ -247,7 +244,11 @@ class DataLoader:
             given = f"the state has {state_dict['workers']} workers, the loader {self.num_workers}"
             rule = "each worker has its own share of a stream, so their number must be the same"
             raise ConfigError(explain(what, given, rule))
-        self._saved = dict(state_dict)
+        if state_dict["batches"] is None:
+            go_to(generators_of(self), state_dict["now"])
+            self._saved = self._pass = None
+        else:
+            self._saved = dict(state_dict)
 
     def _samplers_with_epochs(self) -> list[Any]:
         found = (self.sampler, self.batch_sampler, getattr(self.batch_sampler, "sampler", None))

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from narae.base.errors import ConfigError, MissingDataError, explain
+
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{16}\.tmp")
 
 
 @contextlib.contextmanager
@@ -52,7 +55,24 @@ def atomic_write(
     except BaseException:
         _discard(file, beside)
         raise
-    _sync_folder(target.parent)
+    sync_folder(target.parent)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what writers that were killed have left beside the files of a folder.
+
+    Nobody may be writing there at the moment.
+
+    >>> import tempfile
+    >>> place = Path(tempfile.mkdtemp())
+    >>> (place / ".note.txt.0123456789abcdef.tmp").touch()
+    >>> remove_leftovers(place)
+    >>> list(place.iterdir())
+    []
+    """
+    for path in folder.iterdir():
+        if _TEMPORARY.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def _check_target(target: Path, mode: str) -> None:
@@ -94,8 +114,8 @@ def _discard(file: IO[Any], beside: Path) -> None:
     beside.unlink(missing_ok=True)
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make the new name itself durable, where the system can do that."""
+def sync_folder(folder: Path) -> None:
+    """Make new names in a folder durable, where the system can do that."""
     if os.name != "posix":
         return
     # The file is already complete and in place: a failure here must not look like a failed write.

@@ -40,6 +40,7 @@ _DTYPES: dict[str, np.dtype[Any]] = {
     }.items()
 }
 _FORMAT, _OURS, _CHECKSUM = "format", "narae", "checksum"
+_METADATA = "__metadata__"
 _LENGTH_BYTES = 8  # the file begins with the length of its JSON header
 _FETCH_AGAIN = "take an older copy of the file, or save it again"
 
@@ -48,6 +49,8 @@ def write_tensors(
     target: Target, arrays: Mapping[str, Array], metadata: Mapping[str, str] | None = None
 ) -> str:
     """Write named arrays as one safetensors file; it appears whole or not at all.
+
+    The same arrays and texts give the same bytes.
 
     Args:
         target: a path, or a file open for writing bytes.
@@ -68,10 +71,20 @@ def write_tensors(
     data = numpy_api.save(dense, metadata={**texts, _CHECKSUM: checksum})
     if isinstance(target, str | os.PathLike):
         with atomic_write(target) as file:
-            file.write(data)
+            file.writelines(_in_order(data))
     else:
-        target.write(data)
+        target.writelines(_in_order(data))
     return checksum
+
+
+def _in_order(data: bytes) -> tuple[bytes, memoryview]:
+    """The header with its texts in order, and what follows; the library orders them by chance."""
+    end = _LENGTH_BYTES + int.from_bytes(data[:_LENGTH_BYTES], "little")
+    header = json.loads(data[_LENGTH_BYTES:end])
+    header = {_METADATA: dict(sorted(header.pop(_METADATA).items())), **header}
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % _LENGTH_BYTES)  # so that arrays begin at a multiple of 8
+    return len(text).to_bytes(_LENGTH_BYTES, "little") + text, memoryview(data)[end:]
 
 
 def read_tensors(source: Target) -> tuple[dict[str, Array], dict[str, str]]:
@@ -160,7 +173,7 @@ def _array_of(name: str, key: str, entry: Mapping[str, Any]) -> Array:
 def _metadata_of(data: bytes) -> dict[str, str]:
     length = int.from_bytes(data[:_LENGTH_BYTES], "little")
     header = json.loads(data[_LENGTH_BYTES : _LENGTH_BYTES + length])
-    return dict(header.get("__metadata__", {}))
+    return dict(header.get(_METADATA, {}))
 
 
 def _check(name: str, arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> None:

@@ -148,7 +148,7 @@ class AveragedModel(Module):
         if not self.use_buffers:
             for mine, theirs in zip(self.module.buffers(), model.buffers(), strict=True):
                 mine.copy_(theirs)
-        self.n_averaged += 1
+        self.n_averaged.add_(1)  # `+=` would set an attribute, and compiled steps be traced again
 
     def _averaged(self, model: Module) -> Iterator[Tensor]:
         return chain(model.parameters(), model.buffers() if self.use_buffers else ())

@@ -343,6 +343,8 @@ def _write_symbolic(x: Tensor, result: Tensor) -> None:
 
 def unview(base: Any, steps: tuple[Step, ...], new: Any) -> Any:
     """The base after `new` was written through a chain of movements; any kind of value."""
+    if not steps:  # a detached tensor is all of its base
+        return new
     if any(operation.unview is None for operation, _ in steps):
         return write_at(base, new, positions(tuple(base.shape), steps))
     stages = [base]

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 class Callback:
     """Something that is told what happens; what it does not override costs nothing.
 
-    `on_batch`, `on_loss`, `on_gradients` and `on_update` are part of the step: they are traced with
-    it, and what they compute is in the program. Numbers that change from step to step live in
-    tensors there. All others run in Python each time.
+    `on_batch`, `on_loss`, `on_backward`, `on_gradients` and `on_update` are part of the step: they
+    are traced with it, and what they compute is in the program. Numbers that change from step to
+    step live in tensors there. All others run in Python each time.
 
     Attributes:
         order: who is told first: 10 changes the batch, 30 the loss, 40 the gradients, 50 keeps
@@ -27,6 +27,9 @@ class Callback:
 
     def on_loss(self, step: "Step") -> None:
         """Before going backward: `step.loss` may be replaced; `plain_loss` is what is shown."""
+
+    def on_backward(self, step: "Step") -> None:
+        """After going backward, for each batch, also where no update follows."""
 
     def on_gradients(self, step: "Step") -> None:
         """Before the optimizer's step: gradients of all accumulated batches are there."""
@@ -55,6 +58,10 @@ class Callback:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go back to what `state_dict` gave."""
+
+    def differs_from(self, state: dict[str, Any]) -> bool:
+        """Whether it was made for other settings than what gave that `state_dict`."""
+        return False
 
 
 EVENTS = tuple(name for name in vars(Callback) if name.startswith("on_"))

@@ -12,7 +12,7 @@ from narae.tensors.compilation import compile as compile_step
 from .averages import Averages, Numbers, prefixed
 from .callback import Callback, listeners_of
 from .data import Data, items_of
-from .resume import check_callbacks, random_streams, restore_random_streams
+from .resume import options_of, restore, state_of
 from .step import Forward, Loss, Metrics, Step, inputs_then_target, no_metrics
 
 Evaluate = Callable[[Any, Any], Numbers]
@@ -47,8 +47,11 @@ class Trainer:
         epoch, updates, batches: finished epochs, updates of all epochs, batches of this epoch.
         numbers: results of the last epoch, such as "train_loss" and "val_accuracy".
         stop: why to stop after this step; empty to go on.
+        interrupted: whether that came from outside, such as by Ctrl-C: the run can go on later.
         judged: the model that validation looks at.
         validated: whether the last epoch was followed by a validation.
+        about: what a checkpoint tells of the run: recipe, its SHA-256, settings.
+        begun: the settings of the optimizer's groups at the beginning.
 
     Example:
         >>> from narae import nn, optim
@@ -94,7 +97,9 @@ class Trainer:
         self.train_step, self.test_step = prepare(self._train_step), prepare(self._test_step)
         self.epoch = self.updates = self.batches = 0
         self.averages, self.numbers = Averages(), Numbers()
-        self.stop, self.judged, self.validated = "", model, False
+        self.stop, self.interrupted, self.judged, self.validated = "", False, model, False
+        self.about: dict[str, Any] = {}
+        self.begun = options_of(optimizer)
 
     def add_callbacks(self, callbacks: Sequence[Callback]) -> None:
         """Let more callbacks take part, each in its order."""
@@ -115,6 +120,7 @@ class Trainer:
         self._forward(step)
         self.tell("on_loss", step)
         (step.loss / self.accumulate).backward()
+        self.tell("on_backward", step)
         if update:
             self.tell("on_gradients", step)
             self.optimizer.step()
@@ -183,7 +189,7 @@ class Trainer:
             for batch in self.data.test:
                 self._add(averages, self.test_step(*batch), batch)
             further = self.evaluate(self.judged, self.data.test) if self.evaluate else {}
-        return {**averages.values(), **further}
+        return {**averages.values(), **{name: float(x) for name, x in further.items()}}
 
     def _add(self, averages: Averages, numbers: dict[str, Tensor], batch: Any) -> None:
         count = numbers.pop("count", None)
@@ -191,30 +197,19 @@ class Trainer:
 
     # --- going on later ---------------------------------------------------------------------------
 
+    @property
+    def finished(self) -> bool:
+        """Whether the run is at its end: all epochs are done, or a callback found it enough."""
+        return self.epoch >= self.epochs or (bool(self.stop) and not self.interrupted)
+
     def state_dict(self) -> dict[str, Any]:
         """Everything that a run which goes on needs, between two updates."""
-        return {
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "epoch": self.epoch,
-            "updates": self.updates,
-            "batches": self.batches,
-            "averages": self.averages.state_dict(),
-            "numbers": self.numbers,
-            "callbacks": [[type(each).__name__, each.state_dict()] for each in self.callbacks],
-            "loader": self.data.state_dict(),
-            "random": random_streams(),
-        }
+        return state_of(self)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go back to the moment of a `state_dict`; `fit` then goes on from there."""
-        check_callbacks(self.callbacks, state["callbacks"])
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.epoch, self.updates = state["epoch"], state["updates"]
-        self.batches, self.numbers = state["batches"], dict(state["numbers"])
-        self.averages.load_state_dict(state["averages"])
-        for callback, (_, own) in zip(self.callbacks, state["callbacks"], strict=True):
-            callback.load_state_dict(own)
-        self.data.load_state_dict(state["loader"])
-        restore_random_streams(state["random"])
+        """Go back to the moment of a `state_dict`; `fit` then goes on from there.
+
+        Raises:
+            DataError: if it is the state of something else; nothing is changed then.
+        """
+        restore(self, state)

@@ -1,16 +1,16 @@
 """A line of JSON for each epoch."""
 
+import json
 from pathlib import Path
 from typing import Any
 
-from narae.io import append_record
-
 from ..callback import Callback
+from ..log_file import LogFile
 from ..trainer import Trainer
 
 
 class JSONLines(Callback):
-    """Appends the numbers of each epoch to a file.
+    """Appends the numbers of each epoch to a file; `narae.io.read_records` reads them.
 
     Args:
         path: the file.
@@ -19,20 +19,17 @@ class JSONLines(Callback):
     order = 80
 
     def __init__(self, path: Path) -> None:
-        self._path, self._bytes = path, 0
+        self._file = LogFile(path)
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         """Write the line."""
-        append_record(self._path, {"epoch": trainer.epoch, **trainer.numbers})
-        self._bytes = self._path.stat().st_size
+        record = {"epoch": trainer.epoch, **trainer.numbers}
+        self._file.append(json.dumps(record, ensure_ascii=False))
 
     def state_dict(self) -> dict[str, Any]:
         """How long the file is."""
-        return {"bytes": self._bytes}
+        return self._file.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Cut off what was written after the checkpoint."""
-        self._bytes = int(state["bytes"])
-        if self._path.exists():
-            with self._path.open("r+b") as file:
-                file.truncate(self._bytes)
+        self._file.load_state_dict(state)

@@ -1,6 +1,7 @@
 """Moving the learning rate."""
 
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 from narae.base.errors import ConfigError, explain
@@ -12,8 +13,11 @@ from ..trainer import Trainer
 class Schedule(Callback):
     """Steps a scheduler after each update, or after each epoch.
 
+    A run that goes on with other settings, such as more epochs, gets the schedule of these settings
+    at the place where the run is. One that goes by a number keeps what it knows of it.
+
     Args:
-        scheduler: one of `narae.optim.lr_scheduler`.
+        scheduler: one of `narae.optim.lr_scheduler`, as it is at the beginning.
         when: "update" or "epoch".
         monitor: the number that a scheduler such as `ReduceLROnPlateau` goes by; empty for others.
 
@@ -28,6 +32,20 @@ class Schedule(Callback):
             given, rule = f"when is {when!r}", 'a schedule counts each "update" or each "epoch"'
             raise ConfigError(explain("Schedule", given, rule))
         self.scheduler, self.when, self.monitor = scheduler, when, monitor
+        self._begun = dict(scheduler.state_dict())
+        self._begin = scheduler.host_state()
+        self._steps, self._per_epoch = 0, 1
+        self._place: float | None = None  # in epochs, where a schedule made anew has to begin
+
+    def on_fit_start(self, trainer: Trainer) -> None:
+        """Go to the place of the run, if the schedule is another one than it was."""
+        batches = len(trainer.data.train) if self.when == "update" else 1
+        self._per_epoch = -(-batches // trainer.accumulate) if self.when == "update" else 1
+        if self._place is not None:
+            place, self._place, self._steps = self._place, None, 0
+            self.scheduler.restore_host_state(self._begin)
+            for _ in range(round(min(place, trainer.epochs) * self._per_epoch)):
+                self._step()
 
     def on_step_end(self, trainer: Trainer) -> None:
         """Step if updates are counted."""
@@ -49,11 +67,40 @@ class Schedule(Callback):
     def _step(self, *numbers: float) -> None:
         with warnings.catch_warnings(action="ignore"):  # whether the optimizer stepped: it did
             self.scheduler.step(*numbers)
+        self._steps += 1
 
     def state_dict(self) -> dict[str, Any]:
-        """The scheduler's."""
-        return dict(self.scheduler.state_dict())
+        """The scheduler's, now and at the beginning, and how many steps are between them."""
+        now = dict(self.scheduler.state_dict())
+        counts = {"steps": self._steps, "per_epoch": self._per_epoch}
+        return {"now": now, "begun": self._begun, **counts}
+
+    def differs_from(self, state: dict[str, Any]) -> bool:
+        """Whether the scheduler began otherwise."""
+        return _plain(self._begun) != _plain(state["begun"])
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Give it back."""
-        self.scheduler.load_state_dict(state)
+        """Give it back; where it began otherwise, `on_fit_start` brings it to the same place."""
+        self._steps, self._per_epoch = int(state["steps"]), int(state["per_epoch"])
+        self._place = None
+        if not self.differs_from(state):
+            self.scheduler.load_state_dict(state["now"])
+        elif self.monitor:
+            before, now = state["begun"], state["now"]
+            kept = {
+                name: value
+                for name, value in now.items()
+                if _plain(before.get(name)) == _plain(self._begun.get(name))
+            }
+            self.scheduler.load_state_dict({**self.scheduler.state_dict(), **kept})
+        else:
+            self._place = self._steps / self._per_epoch
+
+
+def _plain(value: Any) -> Any:
+    """A value that can be compared: tensors as numbers, any mapping as a dict."""
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    return value.tolist() if hasattr(value, "tolist") else value
