@@ -24,6 +24,7 @@ class EpochProgress:
         items: training items an epoch.
         quiet: show nothing.
         every: write the line of every so many epochs only, and of the last one.
+        unit: what the items are.
         stream: where to; standard output unless told otherwise.
         clock: gives seconds; only differences matter.
 
@@ -49,6 +50,7 @@ class EpochProgress:
         *,
         quiet: bool = False,
         every: int = 1,
+        unit: str = "samples",
         stream: TextIO | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
@@ -58,14 +60,15 @@ class EpochProgress:
         self.epochs = epochs
         self.items = items
         self._every = every
+        self._unit = unit
         self._stream = stream or sys.stdout
         self._clock = clock
         self._quiet = quiet
         self._bar = None if quiet else _live_bar(self._stream)
         self._run_start: float | None = None
-        self._first_epoch = 1
+        self._run_from = 0.0  # epochs that were done before this run began
         self._epoch = 0
-        self.done = 0
+        self.done = self._done_before = 0
         self._train_seconds = 0.0
         self._epoch_start = 0.0
         self._shown_at = -math.inf
@@ -84,13 +87,19 @@ class EpochProgress:
         if self._bar is not None:
             self._bar.stop()
 
-    def start_epoch(self, epoch: int) -> None:
-        """Begin an epoch, counted from 1; a resumed run begins with a later one."""
+    def start_epoch(self, epoch: int, done: int = 0) -> None:
+        """Begin an epoch, counted from 1; a resumed run begins with a later one.
+
+        Args:
+            epoch: which one.
+            done: items of it that another run went through before this one goes on.
+        """
         now = self._clock()
         first = self._run_start is None
         if first:
-            self._run_start, self._first_epoch = now, epoch
-        self._epoch, self._epoch_start, self.done = epoch, now, 0
+            self._run_start, self._run_from = now, epoch - 1 + done / max(self.items, 1)
+        self._epoch, self._epoch_start = epoch, now
+        self.done = self._done_before = done
         self._train_seconds = 0.0
         if self._bar is not None and (first or self._epochs_on_bar() == 0):
             self._shown_at = -math.inf
@@ -113,6 +122,8 @@ class EpochProgress:
             return
         now = self._clock()
         seconds = format_seconds(now - self._epoch_start)
+        if self._done_before:  # only what this run did of the epoch was measured
+            seconds += f" for its last {1 - self._done_before / self.items:.0%}"
         words = [f"epoch {self._count()}", *self._words(metrics, now, seconds)]
         line = " · ".join(words)
         if self._bar is not None:
@@ -130,7 +141,8 @@ class EpochProgress:
     def _words(self, metrics: Mapping[str, float], now: float, seconds: str = "") -> list[str]:
         words = [f"{name} {format_metric(name, value)}" for name, value in metrics.items()]
         if self._train_seconds > 0:
-            words.append(f"{self.done / self._train_seconds:,.0f} samples/s")
+            speed = (self.done - self._done_before) / self._train_seconds
+            words.append(f"{speed:,.0f} {self._unit}/s")
         if seconds:
             words.append(seconds)
         left = self._seconds_left(now, epoch_over=bool(seconds))
@@ -140,11 +152,11 @@ class EpochProgress:
 
     def _seconds_left(self, now: float, epoch_over: bool) -> float:
         """Time for the rest of the run if it goes on as it went so far."""
-        share = 1.0 if epoch_over else self.done / max(self.items, 1)
-        done = self._epoch - self._first_epoch + min(share, 1.0)
-        left = self.epochs - self._first_epoch + 1 - done
+        share = 1.0 if epoch_over else min(self.done / max(self.items, 1), 1.0)
+        reached = self._epoch - 1 + share
+        done = reached - self._run_from
         start = now if self._run_start is None else self._run_start
-        return (now - start) / done * left if done > 0 else 0.0
+        return (now - start) / done * (self.epochs - reached) if done > 0 else 0.0
 
 
 def format_metric(name: str, value: float) -> str:

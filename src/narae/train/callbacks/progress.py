@@ -10,7 +10,7 @@ class Progress(Callback):
 
     Args:
         quiet: show nothing.
-        samples: training samples of an epoch; 0: as many as batches, counted once each.
+        samples: training samples of an epoch; 0: it is not known, and batches are counted.
     """
 
     order = 85
@@ -21,12 +21,15 @@ class Progress(Callback):
 
     def on_fit_start(self, trainer: Trainer) -> None:
         """Put up the bar; a run that goes on in the middle of an epoch begins there."""
-        items = self._samples or len(trainer.data.train)
         self._show = EpochProgress(
-            trainer.epochs, items, quiet=self._quiet, every=trainer.every
+            trainer.epochs,
+            self._samples or len(trainer.data.train),
+            quiet=self._quiet,
+            every=trainer.every,
+            unit="samples" if self._samples else "batches",
         ).__enter__()
         if trainer.batches:
-            self._show.start_epoch(trainer.epoch + 1)
+            self._show.start_epoch(trainer.epoch + 1, self._done(trainer))
 
     def on_epoch_start(self, trainer: Trainer) -> None:
         """A new epoch."""
@@ -34,13 +37,15 @@ class Progress(Callback):
 
     def on_step_end(self, trainer: Trainer) -> None:
         """Move the bar."""
-        share = trainer.batches / len(trainer.data.train)
-        done = round(share * self._shown.items)
-        self._shown.advance(done - self._shown.done, **trainer.averages.values())
+        self._shown.advance(self._done(trainer) - self._shown.done, **trainer.averages.values())
 
     def on_epoch_end(self, trainer: Trainer) -> None:
-        """Write the epoch's line."""
-        numbers = {name.removeprefix("train_"): x for name, x in trainer.numbers.items()}
+        """Write the epoch's line; learning rates have their place in the files."""
+        numbers = {
+            name.removeprefix("train_"): x
+            for name, x in trainer.numbers.items()
+            if name.partition("_")[0] != "lr"
+        }
         self._shown.end_epoch(**numbers)
 
     def on_fit_end(self, trainer: Trainer) -> None:
@@ -52,6 +57,10 @@ class Progress(Callback):
         if self._show is not None:
             self._show.__exit__(None, None, None)
             self._show = None
+
+    def _done(self, trainer: Trainer) -> int:
+        """Items of the epoch so far."""
+        return round(trainer.batches / len(trainer.data.train) * self._shown.items)
 
     @property
     def _shown(self) -> EpochProgress:

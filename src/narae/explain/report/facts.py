@@ -1,0 +1,229 @@
+"""What a report is made of: read from a run's folder, and computed with its best model."""
+
+import math
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from narae.base.errors import FileFormatError, NaraeError
+from narae.io import read_records
+from narae.tensors import Tensor, no_grad
+from narae.train.building import build
+from narae.train.data import items_of
+from narae.train.example import Example
+from narae.train.metrics import confusion_matrix
+from narae.train.recipe import Recipe
+from narae.train.resume import random_streams, restore_random_streams
+from narae.train.runs.folder import TIMING, History, RunFolder
+from narae.train.runs.run_file import Plan
+from narae.train.runs.saved import SavedRun, find_run, load_run
+
+from .layers import LayerStatistics, layer_statistics
+from .mistakes import Mistake, is_picture, wrong_classes, wrong_numbers
+
+Array = npt.NDArray[Any]
+_MOST_SCATTERED = 600
+_LAYER_SAMPLES = 64
+_MOST_EXAMPLES = 12
+_LARGEST = 1e15  # seconds, samples, epochs: what is more is damage
+
+
+@dataclass
+class Facts:
+    """Everything that the page says.
+
+    Attributes:
+        folder, plan: the run and what was asked for.
+        history: the numbers of all epochs.
+        timing: the seconds of each epoch by what they went to.
+        recipe: with the run's settings; None if its file is not there.
+        own: the recipe's own settings, where the run's differ.
+        epoch: of the model that is judged; None without one.
+        best: whether that model is the best one.
+        numbers: loss and metrics of that model on the test data.
+        samples: how many samples of the test data it was judged on.
+        confusion: counts[true class, predicted class]; None if it does not classify.
+        classes: their names.
+        pairs: true and predicted numbers of a regression, some of them.
+        mistakes: what it got most wrong.
+        layers: statistics of each layer.
+        examples: what the recipe shows of its work.
+        notes: why something is missing.
+    """
+
+    folder: RunFolder
+    plan: Plan
+    history: History
+    timing: list[dict[str, Any]] = field(default_factory=list)
+    recipe: Recipe | None = None
+    own: dict[str, Any] = field(default_factory=dict)
+    epoch: int | None = None
+    best: bool = False
+    numbers: dict[str, float] = field(default_factory=dict)
+    samples: int = 0
+    confusion: npt.NDArray[np.int64] | None = None
+    classes: list[str] = field(default_factory=list)
+    pairs: list[tuple[float, float]] = field(default_factory=list)
+    mistakes: list[Mistake] = field(default_factory=list)
+    layers: list[LayerStatistics] = field(default_factory=list)
+    examples: list[Example] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def gather(
+    path: Path | None = None, recipe: str | None = None, data_dir: Path | None = None
+) -> Facts:
+    """Read a run and judge its model; what cannot be done is noted, and the rest is there.
+
+    Args:
+        path: the folder of a run, or one of its checkpoints; the newest run if None.
+        recipe: the file of a recipe of your own, if it is not where it was.
+        data_dir: a folder to look for data in first.
+
+    Raises:
+        NaraeError: if there is no such run, or its `run.json` is damaged.
+    """
+    folder = RunFolder(path) if path is not None and path.is_dir() else find_run(path)[0]
+    plan = folder.plan()
+    facts = Facts(folder, plan, folder.history())
+    try:
+        facts.timing = _timing(folder)
+    except FileFormatError as error:
+        facts.notes.append(f"Without the time: {error}")
+    facts.classes = [str(name) for name in plan.about.get("classes", ())]
+    streams = random_streams()
+    try:
+        _look(facts, path or folder.path, recipe, data_dir)
+    finally:
+        restore_random_streams(streams)
+    return facts
+
+
+def _look(facts: Facts, path: Path, recipe: str | None, data_dir: Path | None) -> None:
+    try:
+        facts.recipe = facts.folder.recipe(recipe)
+        facts.own = own_settings(facts.recipe)
+        run = load_run(path, recipe)
+    except NaraeError as error:
+        if recipe is not None:
+            raise
+        facts.notes.append(f"Without the model: {error}")
+        return
+    facts.epoch, facts.best = run.epoch, run.path == facts.folder.best
+    try:
+        _judge(facts, run, data_dir or _recorded_data_dir(facts.plan))
+    except NaraeError as error:
+        facts.notes.append(f"Without the data: {error}")
+
+
+def _recorded_data_dir(plan: Plan) -> Path | None:
+    place = plan.options.get("data_dir")
+    return Path(place) if isinstance(place, str) and Path(place).exists() else None
+
+
+def own_settings(recipe: Recipe) -> dict[str, Any]:
+    """What a recipe says itself, whatever was chosen."""
+    common = getattr(recipe.module, "SETTINGS", recipe.settings)
+    return replace(recipe, settings=common, values={}).all_settings()
+
+
+def _timing(folder: RunFolder) -> list[dict[str, Any]]:
+    """A record for each epoch; lines of an epoch that was gone on with are added up."""
+    path = folder.path / TIMING
+    found: dict[int, dict[str, Any]] = {}
+    for record in read_records(path) if path.exists() else ():
+        numbers = {key: x for key, x in record.items() if isinstance(x, (int, float))}
+        if all(0 <= x < _LARGEST for x in numbers.values()) and "epoch" in numbers:
+            epoch = found.setdefault(int(numbers.pop("epoch")), {})
+            for key, x in numbers.items():
+                epoch[key] = epoch.get(key, 0) + x
+    return [{**found[epoch], "epoch": epoch} for epoch in sorted(found)]
+
+
+# --------------------------------------------------------------------------------- with the model
+def _judge(facts: Facts, run: SavedRun, data_dir: Path | None) -> None:
+    trainer = build(run.recipe, data_dir)
+    trainer.model.load_state_dict(run.model.state_dict())
+    trainer.judged = trainer.model
+    facts.classes = [str(name) for name in trainer.data.classes]
+    facts.numbers = trainer.validate()
+    facts.samples = sum(items_of(batch) for batch in trainer.data.test)
+    _compare(facts, _answers(trainer, len(facts.classes)))
+    _add_pictures(facts.mistakes, trainer.data.test)
+    facts.layers = _layers(trainer)
+    show = run.recipe.part("examples")
+    if show is not None:
+        trainer.model.eval()
+        with no_grad():
+            found = list(show(trainer.model, tuple(next(iter(trainer.data.test)))))
+        facts.examples = [x for x in found if isinstance(x, Example)][:_MOST_EXAMPLES]
+
+
+def _answers(trainer: Any, classes: int) -> list[tuple[Array, Array]]:
+    """Outputs and targets of all test batches; none where an item has no single answer."""
+    trainer.judged.eval()
+    found = []
+    with no_grad():
+        for batch in trainer.data.test:
+            out, target = trainer.forward(trainer.judged, tuple(batch))
+            if not _is_one_answer(out, target, classes):
+                return []
+            found.append((np.asarray(out), np.asarray(target)))
+    return found
+
+
+def _is_one_answer(out: Any, target: Any, classes: int) -> bool:
+    """Whether each item has one class with scores for all, or one number with another."""
+    if not (isinstance(out, Tensor) and isinstance(target, Tensor)):
+        return False
+    whole = np.asarray(target).dtype.kind in "iub"
+    if whole:
+        return classes > 1 and tuple(out.shape) == (*target.shape, classes) and target.ndim == 1
+    return out.numel() == target.numel() == len(target)
+
+
+def _compare(facts: Facts, batches: list[tuple[Array, Array]]) -> None:
+    if not batches:
+        return
+    outputs = np.concatenate([out for out, _ in batches])
+    targets = np.concatenate([target for _, target in batches])
+    if targets.dtype.kind in "iub":
+        predicted = outputs.argmax(axis=1)
+        facts.confusion = confusion_matrix(targets, predicted, len(facts.classes))
+        facts.mistakes = wrong_classes(outputs, targets, facts.classes)
+        return
+    true, said = targets.ravel(), outputs.ravel()
+    every = math.ceil(len(true) / _MOST_SCATTERED)
+    facts.pairs = list(zip(true[::every].tolist(), said[::every].tolist(), strict=True))
+    facts.mistakes = wrong_numbers(said, true)
+
+
+def _add_pictures(mistakes: list[Mistake], batches: Any) -> None:
+    """Give each mistake its input, going through the test data once more."""
+    wanted = {mistake.place: index for index, mistake in enumerate(mistakes)}
+    first = 0
+    for batch in batches if wanted else ():
+        inputs = next((x for x in batch if isinstance(x, Tensor)), None)
+        if inputs is None or not is_picture(np.asarray(inputs[0])):
+            return
+        for place in range(first, first + len(inputs)):
+            if place in wanted:
+                picture = np.asarray(inputs[place - first])
+                mistakes[wanted[place]] = replace(mistakes[wanted[place]], picture=picture)
+        first += len(inputs)
+
+
+def _layers(trainer: Any) -> list[LayerStatistics]:
+    batch = tuple(next(iter(trainer.data.test)))
+    if all(isinstance(x, Tensor) and len(x.shape) for x in batch):
+        batch = tuple(x[:_LAYER_SAMPLES] for x in batch)
+    trainer.model.eval()
+
+    def loss() -> Tensor:
+        found: Tensor = trainer.loss(*trainer.forward(trainer.model, batch))
+        return found
+
+    return layer_statistics(trainer.model, loss)
