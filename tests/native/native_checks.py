@@ -103,8 +103,8 @@ def bits(outputs: Sequence[Any]) -> list[bytes]:
 class PoisonedArena(PackedArena):
     """Buffers share memory, as for users; it holds NaN at first."""
 
-    def __init__(self, lifetimes: Any) -> None:
-        super().__init__(lifetimes)
+    def __init__(self, lifetimes: Any, owners: Any) -> None:
+        super().__init__(lifetimes, owners)
         self._memory.fill(0xFF)
 
 

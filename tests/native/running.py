@@ -13,15 +13,9 @@ import numpy as np
 
 from narae.native.kernel import Kernel, Machine
 from narae.native.products.kernels import Lowered
+from narae.native.runtime.machine import host_features
 
 _ALIGNMENT = 64
-
-
-def host_features() -> frozenset[str]:
-    """LLVM's names of what this processor has."""
-    import llvmlite.binding as llvm
-
-    return frozenset(name for name, has in llvm.get_host_cpu_features().items() if has)
 
 
 def machine_of(vector_bytes: int, registers: int | None = None) -> Machine:

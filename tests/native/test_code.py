@@ -20,6 +20,7 @@ from narae.native.kernel import Kernel, begin_kernel, finish_kernel, slot_pointe
 from narae.native.runtime import code as room
 from narae.native.runtime import code_compile, code_spread
 from narae.native.runtime.code import load_functions, load_kernels
+from narae.native.runtime.code_facts import llvm_facts
 from narae.native.runtime.machine import (
     available_cores,
     feature_text,
@@ -33,7 +34,8 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
-    """An empty cache, and a process that has not loaded anything."""
+    """An empty cache, and a process that has not loaded anything, but knows what LLVM says."""
+    llvm_facts()
     monkeypatch.setenv("NARAE_CACHE", str(tmp_path))
     monkeypatch.setattr(room, "_loaded", {})
     return tmp_path / "native"
@@ -154,7 +156,10 @@ def test_threads_that_load_at_once():
 
 def test_everything_that_matters_is_in_the_key(monkeypatch):
     import llvmlite
-    from llvmlite import binding
+
+    facts = llvm_facts()
+    other_version = dataclasses.replace(facts, version="99.0.0")
+    other_system = dataclasses.replace(facts, triple="x86_64-unknown-freebsd")
 
     def key():
         room._salt.cache_clear()
@@ -165,7 +170,8 @@ def test_everything_that_matters_is_in_the_key(monkeypatch):
     for owner, name, value in [
         (sys.modules["narae"], "__version__", "99"),
         (llvmlite, "__version__", "99"),
-        (binding, "llvm_version_info", (99, 0, 0)),
+        (room, "llvm_facts", lambda: other_version),
+        (room, "llvm_facts", lambda: other_system),
         (room, "RECIPE", "another"),
     ]:
         with monkeypatch.context() as patch:

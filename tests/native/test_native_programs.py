@@ -242,6 +242,26 @@ def test_a_number_as_output():
     assert [(x.dtype, x.tolist()) for x in found] == [(x.dtype, x.tolist()) for x in wanted]
 
 
+@pytest.mark.parametrize(("rows", "is_copied"), [(1, True), (2, True), (64, False)])
+def test_a_few_rows_in_another_order_than_the_matrix(rows, is_copied):
+    """They are copied, so that their products with a weight are products of vectors."""
+    random = np.random.default_rng(4)
+    pictures = random.normal(size=(rows, 49, 64)).astype("float32")
+    weight = random.normal(size=(10, 64 * 49)).astype("float32")
+
+    def flattened_last(x, w):
+        x = p.reshape(p.permute(x, dims=(0, 2, 1)), shape=(rows, 64 * 49))
+        return p.matmul(x, p.permute(w, dims=(1, 0)))
+
+    arrays = [pictures, weight]
+    runner, (found,) = check_program(trace(flattened_last, arrays), arrays, LOOSE)
+    wide = pictures.astype("float64").transpose(0, 2, 1).reshape(rows, -1)
+    np.testing.assert_allclose(found, wide @ weight.astype("float64").T, rtol=1e-4, atol=1e-3)
+    chains = [chain for phase in runner.built.scheduled.phases for chain in phase.chains]
+    names = [step.kernel.about for chain in chains for step in chain.steps]
+    assert any(name.startswith("copy") for name in names) == is_copied, names
+
+
 def test_guard_pages_end_the_process():
     """The checks above would see a read of one element too many."""
     code = (

@@ -81,6 +81,18 @@ def test_optimizers(rule, states, shape):
     check_updates(trace(rule, arrays), [(n, n) for n in range(states)], arrays)
 
 
+def test_threads_share_long_updates():
+    """Their kernel knows no length, but what it takes is told by the length of the states."""
+    shape = 300, 400
+    arrays = [np.ones(shape, F32)] * 4 + [np.array(0.1, F32)]
+    runner = native_runner(trace(_adam, arrays), [(n, n) for n in range(3)])
+    first = next(phase for phase in runner.built.scheduled.phases[runner._late :] if phase.chains)
+    (step,) = first.chains[0].steps
+    assert step.kernel.bytes == (4 + 3) * 4 * 300 * 400 + 4
+    assert step.pieces > 1
+    assert runner.table._is_shared(runner._late, runner._end)
+
+
 def test_mixed_precision():
     """A float32 state whose bfloat16 copy is another state; a counter of steps."""
     import ml_dtypes

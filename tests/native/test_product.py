@@ -120,7 +120,13 @@ def linear(m, k, n, dtype=F32, *, transposed=False, **options):
 @contextlib.contextmanager
 def small_caches():
     """Schedules as if caches were tiny and cores slow: small products are cut as large ones are."""
-    tiny = {"PIECE_FLOPS": 500, "CACHE": 4000, "PANEL_CACHE": 2000, "LEAST_DEPTH": 4, "DEPTH": 9}
+    tiny = {
+        "PIECE_FLOPS": 500,
+        "CACHE": 4000,
+        "PANEL_CACHE": 2000,
+        "LEAST_DEPTH": 4,
+        "PACKED": 2500,
+    }
     tiny |= {"FAR": 100, "PANEL": 800}
     with mock.patch.multiple(product_limits, **tiny):
         yield

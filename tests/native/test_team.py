@@ -194,6 +194,35 @@ def test_work_is_shared():
     assert len(threads) == 2
 
 
+def wait_until_all_sleep(threads, seconds=20):
+    """Wait for the workers of a team: the first byte of a seat says whether its thread sleeps."""
+    seats = [team_code.SEAT + k * team_code.SEAT_BYTES for k in range(1, threads.size)]
+    end = time.monotonic() + seconds
+    while not all(threads._memory[seat + team_code.SEAT_ASLEEP] for seat in seats):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux is told where threads may run")
+@pytest.mark.parametrize("size", [2, available_cores() + 1])
+def test_threads_wake_on_another_processor(size):
+    """A woken thread stays off the processor of who wakes it, if there are enough of them."""
+    allowed = os.sched_getaffinity(0)
+    if len(allowed) < 2:
+        pytest.skip("there is one processor")
+    team.set_threads(size)
+    threads, table = team.current_team(), random_model(np.random.default_rng(0), phases=1).table()
+    try:
+        for here in sorted(allowed)[:2] * 2:
+            os.sched_setaffinity(0, {here})
+            wait_until_all_sleep(threads)
+            threads.run(table._address, 0, 1, table.scratch)
+            found = [os.sched_getaffinity(thread.native_id) for thread in threads._threads]
+            assert found == [allowed - {here} if size <= len(allowed) else allowed] * (size - 1)
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
 @pytest.mark.parametrize("kind", ["futex", "pthread"])
 def test_sleeping_and_waking_at_every_moment(kind):
     """Threads that hardly spin fall asleep while others look whom to wake: nobody sleeps on."""

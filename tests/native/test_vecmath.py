@@ -134,7 +134,7 @@ BOUNDS: dict[str, tuple[float, float, float, float]] = {
     "rsqrt": (1.5, 1.5, 1e-6, 1e6),
     "exp": (1, 1, -80, 80),
     "expm1": (1.6, 1.6, -20, 80),
-    "sigmoid": (1.6, 1.6, -40, 40),
+    "sigmoid": (1.8, 1.8, -40, 40),
     "tanh": (2, 2, -6, 6),
     "sinh": (2.5, 2.5, -80, 80),
     "cosh": (1.5, 1.5, -80, 80),

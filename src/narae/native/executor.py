@@ -18,6 +18,7 @@ from .plan.expand import expand
 from .plan.host_calls import Memory
 from .plan.lowering import Lowering
 from .plan.scheduling import ChainOf, Phase, Scheduled, lifetimes, schedule
+from .plan.sharing import takeovers
 from .report import report_of
 from .runtime.code import Code, load_kernels
 from .runtime.machine import host_machine
@@ -38,7 +39,7 @@ class NativeExecutor:
     def __init__(
         self,
         machine: Machine | None = None,
-        arena: Callable[[Any], Arena] = PackedArena,
+        arena: Callable[[Any, Any], Arena] = PackedArena,
     ) -> None:
         self.machine = machine or host_machine()
         self._arena = arena
@@ -91,9 +92,10 @@ def note_of_end(status: Buffer) -> ChainOf:
 class NativeRunner:
     """A built program with its memory: addresses are filled in, then the table runs."""
 
-    def __init__(self, built: Built, arena: Callable[[Any], Arena]) -> None:
+    def __init__(self, built: Built, arena: Callable[[Any, Any], Arena]) -> None:
         self.built = built
-        self.arena = arena(lifetimes(built.scheduled))
+        alive = lifetimes(built.scheduled)
+        self.arena = arena(alive, takeovers(built.scheduled, alive))
         self._places: dict[Buffer, list[int]] = {}
         self._numbers: dict[int, int] = {}
         phases, count = self._lay_out(built.scheduled.phases)

@@ -1,5 +1,6 @@
 """Memory for buffers: those that are never needed at the same time share it."""
 
+import bisect
 import ctypes
 import mmap
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from .buffers import Buffer
 
 ALIGNMENT = 64
 Lifetimes = Mapping[Buffer, tuple[int, int]]
+Owners = Mapping[Buffer, Buffer]  # whose memory a buffer takes over
 
 
 class Arena(Protocol):
@@ -22,32 +24,42 @@ class Arena(Protocol):
         """Where a buffer begins."""
 
 
-def packed_offsets(lifetimes: Lifetimes) -> tuple[dict[Buffer, int], int]:
+def packed_offsets(lifetimes: Lifetimes, owners: Owners) -> tuple[dict[Buffer, int], int]:
     """An offset for each buffer, the largest first, each in the lowest gap; and the size of all.
 
-    Buffers overlap only if their lifetimes do not.
+    Buffers overlap only if their lifetimes do not, or if one takes over the other's memory.
     """
-    placed: list[tuple[int, int, int, int]] = []  # start, end, first phase, last phase
+    alive = _with_heirs(lifetimes, owners)
+    placed: list[tuple[int, int, int, int]] = []  # start, end, first phase, last phase; in order
     offsets: dict[Buffer, int] = {}
-    for buffer in sorted(lifetimes, key=lambda b: -b.bytes):
-        first, last = lifetimes[buffer]
-        busy = sorted((s, e) for s, e, f, t in placed if f <= last and first <= t)
+    for buffer in sorted(alive, key=lambda b: -b.bytes):
+        first, last = alive[buffer]
         size = -(-max(buffer.bytes, 1) // ALIGNMENT) * ALIGNMENT
         start = 0
-        for low, high in busy:
-            if low - start >= size:
-                break
-            start = max(start, high)
+        for low, high, begin, end in placed:
+            if begin <= last and first <= end:
+                if low - start >= size:
+                    break
+                start = max(start, high)
         offsets[buffer] = start
-        placed.append((start, start + size, first, last))
+        bisect.insort(placed, (start, start + size, first, last))
+    offsets |= {buffer: offsets[owner] for buffer, owner in owners.items()}
     return offsets, max((end for _, end, _, _ in placed), default=0)
+
+
+def _with_heirs(lifetimes: Lifetimes, owners: Owners) -> dict[Buffer, tuple[int, int]]:
+    """How long memory is needed, by the buffer that has it first."""
+    found = {buffer: alive for buffer, alive in lifetimes.items() if buffer not in owners}
+    for buffer, owner in owners.items():
+        found[owner] = found[owner][0], max(found[owner][1], lifetimes[buffer][1])
+    return found
 
 
 class PackedArena:
     """One block of memory for all buffers."""
 
-    def __init__(self, lifetimes: Lifetimes) -> None:
-        self._offsets, self.size = packed_offsets(lifetimes)
+    def __init__(self, lifetimes: Lifetimes, owners: Owners) -> None:
+        self._offsets, self.size = packed_offsets(lifetimes, owners)
         try:
             self._memory: Any = np.empty(self.size + ALIGNMENT, np.uint8)
         except MemoryError:
@@ -69,10 +81,10 @@ class GuardedArena:
     """Every buffer between two pages that must not be touched: for tests.
 
     The buffer ends where the page behind it begins, so that reading one element too far ends the
-    process.
+    process. None takes over another's memory.
     """
 
-    def __init__(self, lifetimes: Lifetimes) -> None:
+    def __init__(self, lifetimes: Lifetimes, _owners: Owners) -> None:
         self.size = sum(buffer.bytes for buffer in lifetimes)
         self._blocks: list[mmap.mmap] = []
         self._addresses = {buffer: self._guarded(buffer.bytes) for buffer in lifetimes}

@@ -52,6 +52,9 @@ class Buffer:
         return self.size * self.dtype.itemsize
 
 
+Pair = tuple[Buffer, Buffer]
+
+
 class Ref(NamedTuple):
     """A value in memory: which buffer, and where in it each element is."""
 
@@ -81,6 +84,8 @@ class Step:
         accesses: what it reads and writes.
         pieces: how many there are (the kernel's own number, or that of a flat kernel).
         even: whether they are equal pieces of the outermost dimension.
+        replaces: pairs of a buffer that is read and one that may be written in its place, if
+            nothing else needs the first one any more.
     """
 
     kernel: Kernel
@@ -88,6 +93,7 @@ class Step:
     accesses: tuple[Access, ...]
     pieces: int
     even: bool = False
+    replaces: tuple[Pair, ...] = ()
 
 
 @dataclass(eq=False)

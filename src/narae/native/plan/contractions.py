@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from narae import primitives as p
+from narae.base.dtypes import BFLOAT16
 from narae.ir import Value
 
 from ..kernel import Machine
+from ..products.dots import MOST_ROWS
 from ..products.kernels import lower_product
+from ..products.limits import CACHE
 from ..products.product import BatchDim, Product, RowDim, TermDim
+from ..products.tiles import fits_tiles, has_tiles
 from . import layout as lay
 from .buffers import Access, Buffer, Ref, Step, Task
 from .graph import Unit
@@ -122,6 +126,8 @@ def _multiply(
     """x @ y into `home`, or into a new buffer whose rows are in the order of x's."""
     if _column_stride(y.layout) is None:
         y = _densely(lowering, y, out.dtype)
+    if _should_line_up(x.layout, y.layout) or _should_fit_tiles(lowering.machine, x, y):
+        x = _densely(lowering, x, x.buffer.dtype)
     batch_shape = tuple(shape[:-2])
     leading = [lay.expanded(Layout(z.layout.dims[:-2]), batch_shape).dims for z in (x, y)]
     batch = _joint(*leading)
@@ -143,10 +149,13 @@ def _multiply(
     if all(dim.b == 0 for dim in batch_dims):  # one matrix for all: more rows
         row_dims = [RowDim(dim.size, dim.a, dim.c) for dim in batch_dims] + row_dims
         batch_dims = []
+    rows_of_a = math.prod(dim.size for dim in row_dims)
+    a_bytes = rows_of_a * math.prod(terms.sizes) * x.buffer.dtype.itemsize
+    by_b = columns > rows_of_a and a_bytes <= CACHE  # B comes from memory: read it in its order
     product = Product(
         tuple(sorted(batch_dims, key=lambda dim: -abs(dim.c))),
         tuple(sorted(row_dims, key=lambda dim: -abs(dim.c))),
-        tuple(sorted(term_dims, key=lambda dim: -abs(dim.a))),
+        tuple(sorted(term_dims, key=lambda dim: -abs(dim.b if by_b else dim.a))),
         columns,
         _column_stride(y.layout) or 1,
         x.buffer.dtype,
@@ -159,6 +168,28 @@ def _multiply(
     task = product_task(product, x.buffer, y.buffer, home.buffer, lowering.machine, bias)
     lowering.tasks.append(task)
     return home
+
+
+def _should_line_up(x: Layout, y: Layout) -> bool:
+    """Whether to copy few rows, so that their terms lie as those of a large matrix do.
+
+    before: x (1, 64 × 49) in the order 49 × 64, y.T (10, 3136): one number at a time
+    after:  x (1, 3136) dense, y.T (10, 3136): dot products of vectors
+    """
+    terms_x, terms_y = x.dims[-1], y.dims[-2]
+    in_line = len(terms_y) == 1 and terms_y[0][1] == 1 and _column_stride(y) != 1
+    few = math.prod(x.shape[:-1]) <= MOST_ROWS
+    return in_line and few and (len(terms_x) > 1 or any(stride != 1 for _, stride in terms_x))
+
+
+def _should_fit_tiles(machine: Machine, x: Ref, y: Ref) -> bool:
+    """Whether to copy rows, so that their terms are next to each other and tiles can take them."""
+    if x.buffer.dtype != BFLOAT16 or not has_tiles(machine):
+        return False
+    (*_, rows, terms), columns = x.layout.shape, y.layout.shape[-1]
+    near = [size for size, stride in x.layout.dims[-1][-1:] if stride == 1]
+    fits_now = bool(near) and fits_tiles(rows, near[0], columns)
+    return not fits_now and fits_tiles(rows, terms, columns)
 
 
 def _joint(*dims: Sequence[lay.Dim]) -> lay.Loops | None:

@@ -7,14 +7,16 @@ channels. See `product` for the three forms.
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from narae import primitives as p
+from narae.base.dtypes import BFLOAT16
 from narae.ir import Value
 from narae.ir.program import Node
 
 from ..products.microkernel import element_type
 from ..products.product import BatchDim, Product, RowDim, TermDim
+from ..products.tiles import fullest, has_tiles
 from ..winograd.shape import Shape, winograd_shape
 from ..winograd.tiling import Pictures
 from . import layout as lay
@@ -96,7 +98,7 @@ def _forward(lowering: "Lowering", node: Node, out_value: Value, bias: Buffer | 
     groups = attrs["groups"]
     x, out = _picture(lowering, x_value), _result(lowering, out_value)
     kernel = _kernel(lowering, w, 1)
-    shape = winograd_shape(node)
+    shape = winograd_shape(node, lowering.machine)
     if shape is not None:
         low = [before for before, _ in attrs["padding"]]
         _winograd(lowering, shape, x, low, kernel, False, out, bias)
@@ -224,7 +226,7 @@ def _grad_x(lowering: "Lowering", node: Node) -> None:
     attrs = node.attrs
     grad, out = _picture(lowering, grad_value), _result(lowering, out_value)
     kernel = _kernel(lowering, w, 0)
-    shape = winograd_shape(node)
+    shape = winograd_shape(node, lowering.machine)
     if shape is not None:
         low = [2 - before for before, _ in attrs["padding"]]
         _winograd(lowering, shape, grad, low, kernel, True, out)
@@ -320,7 +322,7 @@ def _grad_w(lowering: "Lowering", node: Node) -> None:
     strides = lay.strides_of(out.shape, order)
     buffer = lowering.new_buffer(out.dtype, out.size, out.name)
     ref = Ref(buffer, lay.strided(out.shape, strides))
-    shape = winograd_shape(node)
+    shape = winograd_shape(node, lowering.machine)
     if shape is not None:
         low = [before for before, _ in attrs["padding"]]
         inputs = _in_tiles(x, low, shape.channels)
@@ -328,6 +330,7 @@ def _grad_w(lowering: "Lowering", node: Node) -> None:
         add_taps_gradient(lowering, shape, inputs, grads, buffer)
         _deliver(lowering, out, ref)
         return
+    x = _for_tiles(lowering, x, x_value, grad_value, out.shape, attrs)
     rows, terms = [], [TermDim(x_value.shape[0], x.batch, grad.batch)]
     start = x.offset
     for dim, size in enumerate(grad_value.shape[2:]):
@@ -337,6 +340,7 @@ def _grad_w(lowering: "Lowering", node: Node) -> None:
         terms.append(TermDim(size, x.space[dim] * attrs["stride"][dim], grad.space[dim]))
         start -= attrs["padding"][dim][0] * x.space[dim]
     rows.append(RowDim(channels, x.channel, strides[1]))
+    terms.sort(key=lambda dim: -abs(dim.a))
     batch = _groups(groups, channels * x.channel, columns * grad.channel, columns)
     _add(
         lowering,
@@ -350,6 +354,39 @@ def _grad_w(lowering: "Lowering", node: Node) -> None:
         (ref, 0),
     )
     _deliver(lowering, out, ref)
+
+
+def _for_tiles(
+    lowering: "Lowering", x: Picture, value: Value, grad: Value, w_shape: Sequence[int], attrs: Any
+) -> Picture:
+    """The pictures as tiles sum over them, if that is possible: images or columns innermost.
+
+    In a copy, images (or the pixels of a row) are next to each other, channel after channel. It
+    has all that the taps reach, so that a tap is an offset in it, too.
+    """
+    if grad.dtype != BFLOAT16 or not has_tiles(lowering.machine):
+        return x
+    terms = [grad.shape[0], grad.shape[-1] if attrs["stride"][-1] == 1 else 0]
+    inner = fullest(w_shape[1], terms, w_shape[0] // attrs["groups"])
+    if inner is None:
+        return x
+    room = [value.shape[0]]
+    for dim, size in enumerate(grad.shape[2:]):
+        reach = attrs["dilation"][dim] * (w_shape[2 + dim] - 1)
+        room.append((size - 1) * attrs["stride"][dim] + reach + 1)
+    sizes = (*room, value.shape[1])
+    last = len(room) - 1 if inner else 0
+    order = (*(n for n in range(len(room)) if n != last), len(room), last)
+    low = [before for before, _ in attrs["padding"]]
+    start = x.offset - sum(n * step for n, step in zip(low, x.space, strict=True))
+    read = (x.batch, *x.space, x.channel)
+    buffer = lowering.new_buffer(value.dtype, math.prod(sizes), "turned pictures")
+    source, target = lay.strided(sizes, read, start), lay.dense(sizes, order)
+    task = copy_task(Ref(x.ref.buffer, source), Ref(buffer, target), lowering.machine)
+    lowering.tasks.append(task)
+    batch, *space, channel = lay.strides_of(sizes, order)
+    first = sum(n * step for n, step in zip(low, space, strict=True))
+    return Picture(Ref(buffer, target._replace(offset=first)), batch, channel, tuple(space))
 
 
 def _deliver(lowering: "Lowering", out: Value, ref: Ref) -> None:

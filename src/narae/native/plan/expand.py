@@ -23,6 +23,7 @@ from narae.primitives import Composite
 
 from .gathered_products import gather_products
 from .pooling import max_pool, max_pool_grad, window_sum, window_sum_grad
+from .sunk_products import sink_products
 
 
 def expand(program: Program, inner: bool = False) -> Program:
@@ -139,9 +140,10 @@ def _call(*operands: Any, body: Program) -> tuple[Any, ...]:
 def _scan(*operands: Any, body: Program, backward: Any = None, **attrs: Any) -> Any:
     """A scan as it is, its body expanded; how to go backward is no longer of interest."""
     expanded = _expanded_body(body)
-    gathered = gather_products(operands, {**attrs, "body": expanded})
-    if gathered is not None:
-        return gathered
+    for change in (gather_products, sink_products):
+        changed = change(operands, {**attrs, "body": expanded})
+        if changed is not None:
+            return changed
     return NotImplemented if expanded is body else p.scan(*operands, body=expanded, **attrs)
 
 

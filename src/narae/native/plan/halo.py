@@ -37,7 +37,7 @@ class Halo(NamedTuple):
         return Halo(tuple((max(a, c), max(b, d)) for (a, b), (c, d) in pairs))
 
 
-def halos(program: Program) -> dict[int, Halo]:
+def halos(program: Program, machine: Machine) -> dict[int, Halo]:
     """The border that each value (by id) needs for the convolutions that read it."""
     found: dict[int, Halo] = {}
 
@@ -47,16 +47,16 @@ def halos(program: Program) -> dict[int, Halo]:
 
     for node in program.nodes:
         if node.operation.name in ("conv", "conv_grad_x", "conv_grad_w"):
-            for value, halo in node_halos(node):
+            for value, halo in node_halos(node, machine):
                 want(value, halo)
     return found
 
 
-def node_halos(node: Any) -> list[tuple[Value, Halo]]:
+def node_halos(node: Any, machine: Machine) -> list[tuple[Value, Halo]]:
     """The operands of a convolution that are read beyond their edge, and how far."""
     attrs = node.attrs
     name = node.operation.name
-    shape = winograd_shape(node)
+    shape = winograd_shape(node, machine)
     if shape is not None:
         return _of_tiles(node, shape)
     if name == "conv":

@@ -48,7 +48,7 @@ class Lowering:
         self.updates = dict(updates)
         self.hints = Hints(program)
         self.graph = Graph(program, updates, self.hints)
-        self.halos: dict[int, Halo] = halos(program)
+        self.halos: dict[int, Halo] = halos(program, machine)
         self.tasks: list[Task] = []
         self.status = Buffer(np.dtype(np.int32), 16, "status")
         self.inputs = [

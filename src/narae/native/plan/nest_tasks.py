@@ -5,9 +5,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..kernel import Machine
+from ..loops.counts import moved_bytes, worked_flops
 from ..loops.kernels import nest_kernel
 from ..loops.nest import Apply, Index, Load, Lookup, Nest, Random, Reduce, Store
+from ..loops.shape import normalised
 from .buffers import Access, Buffer, Step, Task
+from .in_place import in_place
 
 # A piece should take about this long, in nanoseconds; more pieces than this do not help.
 PIECE_TIME = 15_000
@@ -18,7 +21,7 @@ FLAT_PIECE = 8192
 
 def nest_task(nest: Nest, buffers: Sequence[Buffer], machine: Machine, late: bool) -> Task:
     """A task that runs a nest on buffers, one for each slot."""
-    accesses = _accesses(nest, buffers)
+    accesses, replaces = _accesses(nest, buffers), in_place(nest, buffers)
     outer = nest.sizes[0] if nest.outer else 1
     nanoseconds = _nanoseconds(nest)
 
@@ -29,7 +32,7 @@ def nest_task(nest: Nest, buffers: Sequence[Buffer], machine: Machine, late: boo
         piece = -(-outer // count)
         kernel = nest_kernel(replace(nest, piece=piece), machine)
         even = outer % count == 0 and kernel.in_order
-        return [Step(kernel, tuple(buffers), accesses, -(-outer // piece), even)]
+        return [Step(kernel, tuple(buffers), accesses, -(-outer // piece), even, replaces)]
 
     return Task(make, outer, accesses, late, about="nest", nanoseconds=nanoseconds)
 
@@ -68,7 +71,9 @@ def _flat_step(
     (length,) = nest.sizes
     flat = replace(nest, sizes=(0,), piece=FLAT_PIECE, length_slot=len(buffers))
     pieces = -(-length // FLAT_PIECE)
-    kernel = replace(nest_kernel(flat, machine), pieces=pieces)
+    counted = normalised(nest)  # the kernel itself knows no length
+    flops, moved = worked_flops(counted), moved_bytes(counted)
+    kernel = replace(nest_kernel(flat, machine), pieces=pieces, flops=flops, bytes=moved)
     return Step(kernel, (*buffers, length), accesses, pieces)
 
 

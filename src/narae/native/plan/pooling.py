@@ -47,12 +47,17 @@ def _positions(
         window = _counting(out[place], place, 2 * rank)
         tap = _counting(kernel[place], rank + place, 2 * rank)
         low = padding[place][0]
-        here = p.sub(p.add(p.mul(window, stride[place]), p.mul(tap, dilation[place])), low)
+        here = p.add(_times(window, stride[place]), _times(tap, dilation[place]))
+        here = p.sub(here, low) if low else here
         flat = here if flat is None else p.add(p.mul(flat, space[place]), here)
         if any(padding[place]):
             within = p.and_(p.le(0, here), p.lt(here, space[place]))
             inside = within if inside is None else p.and_(inside, within)
     return flat, inside
+
+
+def _times(x: Any, factor: int) -> Any:
+    return x if factor == 1 else p.mul(x, factor)
 
 
 def _counting(size: int, place: int, rank: int) -> Any:
@@ -113,13 +118,12 @@ def max_pool_grad(grad_out: Any, indices: Any, *, x_shape: Shape) -> Any:
     if tile is None:
         return _added_at_indices(grad_out, indices, x_shape)
     out = tuple(grad_out.shape[2:])
-    spread = [_spread(x, tile) for x in (grad_out, indices)]
+    spread = [_spread(x, tile) for x in (grad_out, _narrowed(indices))]
     none = tuple((0, 0) for _ in tile)
     space = tuple(x_shape[2:])
     flat, _ = _positions(space, out, tile, tile, none, (1,) * len(tile))
     flat = p.permute(flat, dims=_interleaved(len(tile), 0))
-    indices32 = _narrowed(spread[1])
-    found = p.where(p.eq(indices32, flat), spread[0], _zero(grad_out.dtype))
+    found = p.where(p.eq(spread[1], flat), spread[0], _zero(grad_out.dtype))
     return _cropped(found, tile, x_shape)
 
 
@@ -129,7 +133,7 @@ def _zero(dtype: Any) -> Any:
 
 def _narrowed(indices: Any) -> Any:
     """The 32-bit numbers that positions were before they were widened."""
-    return p.cast(indices, dtype=INT32)
+    return _under(indices, p.cast)
 
 
 def _side_by_side(indices: Any, x_shape: Shape) -> Shape | None:

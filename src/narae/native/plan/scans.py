@@ -138,7 +138,8 @@ class _Loop:
         token: Buffer | None = None
         for count, time in enumerate(times):
             targets = [home.step(count, time) for home in homes]
-            token = self._add_step(self._mapping(carried, targets, time), token)
+            alive = self._alive() if count == length - 1 else set(range(len(self.inner.tasks)))
+            token = self._add_step(self._mapping(carried, targets, time), token, alive)
             carried = [targets[self.place_of[place]] for place in range(self.carries)]
         self._set_results(homes, carried)
 
@@ -191,10 +192,28 @@ class _Loop:
         mapping[self.inner.status] = self.lowering.status
         return mapping
 
-    def _add_step(self, mapping: dict[Buffer, Buffer], before: Buffer | None) -> Buffer:
+    def _alive(self) -> set[int]:
+        """Tasks of the last step: without those that make carries which nobody reads afterwards."""
+        uses = self.lowering.graph.uses
+        carries = zip(self.place_of, self.node.outputs[: self.carries], strict=False)
+        places = {place for place, value in carries if uses.get(id(value), 0)}
+        places.update(self.place_of[self.carries :])
+        needed = {self.inner.outputs[place] for place in places if place >= 0} | {self.inner.status}
+        alive = set()
+        for number, task in reversed([*enumerate(self.inner.tasks)]):
+            if needed.intersection(task.writes):
+                alive.add(number)
+                needed.update(task.reads)
+        return alive
+
+    def _add_step(
+        self, mapping: dict[Buffer, Buffer], before: Buffer | None, alive: set[int]
+    ) -> Buffer:
         """The tasks of one step; each waits for all of the step before."""
         token = Buffer(_NOTHING, 0, about="step")
         for number, task in enumerate(self.inner.tasks):
+            if number not in alive:
+                continue
             accesses = [_mapped(access, mapping) for access in task.accesses]
             accesses.append(Access(token, True, True))
             if before is not None:

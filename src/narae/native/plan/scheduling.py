@@ -6,7 +6,7 @@ into the same pieces and its piece p only needs what piece p before it made: the
 the nearest cache.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from .buffers import Access, Buffer, Step, Task
@@ -27,11 +27,15 @@ class ChainOf:
 
 @dataclass(eq=False)
 class Phase:
-    """Chains that are independent of each other; or one task of the host."""
+    """Chains that are independent of each other; or one task of the host.
+
+    `is_between`: it was put between others, for what a later task needs before it begins.
+    """
 
     number: int
     chains: list[ChainOf] = field(default_factory=list)
     host: Task | None = None
+    is_between: bool = False
 
 
 @dataclass
@@ -53,7 +57,11 @@ def schedule(tasks: Sequence[Task]) -> Scheduled:
     for task in tasks:
         if task.late:
             scheduler.add(task)
-    return Scheduled(scheduler.phases, late)
+    joined = _joined(scheduler.phases[:late])
+    phases = [*joined, *scheduler.phases[late:]]
+    for number, phase in enumerate(phases):
+        phase.number = number
+    return Scheduled(phases, len(joined))
 
 
 def pieces_of_chain(task: Task, ahead: Sequence[Task]) -> int:
@@ -206,7 +214,7 @@ class _Scheduler:
         last = self.last
         place = last.number - 1
         if place <= ready or place < 0 or self.phases[place].host is not None:
-            phase = Phase(last.number)
+            phase = Phase(last.number, is_between=True)
             self.phases.insert(last.number, phase)
             last.number += 1
         else:
@@ -237,6 +245,39 @@ class _Scheduler:
             self._written[buffer] = phase
             if chain is not None:
                 self._chain_of[buffer].add(chain)
+
+
+def _joined(phases: Sequence[Phase]) -> list[Phase]:
+    """Phases that were put between two others, together with the one that follows if it can be.
+
+    A chain may have needed them to come before; if none did, a phase less is waited for.
+    """
+    found: list[Phase] = []
+    for phase in reversed(phases):
+        following = found[-1] if found else None
+        if phase.is_between and following is not None and not _waits(following, phase):
+            following.chains = [*phase.chains, *following.chains]
+        else:
+            found.append(phase)
+    return found[::-1]
+
+
+def _waits(later: Phase, earlier: Phase) -> bool:
+    """Whether something in a phase needs, or writes over, what an earlier one uses."""
+    if later.host is not None:
+        return True
+    before, after = ([*_accesses(phase)] for phase in (earlier, later))
+    used = {buffer for buffer, _ in before}
+    written = {buffer for buffer, writes in before if writes}
+    return any(buffer in (used if writes else written) for buffer, writes in after)
+
+
+def _accesses(phase: Phase) -> Iterator[tuple[Buffer, bool]]:
+    """The buffers that kernels of a phase use, as wholes, and whether they are written to."""
+    for chain in phase.chains:
+        for step in chain.steps:
+            for access in step.accesses:
+                yield access.buffer.whole or access.buffer, access.writes
 
 
 def lifetimes(scheduled: Scheduled) -> dict[Buffer, tuple[int, int]]:

@@ -46,14 +46,35 @@ def blocks_of(
     """
     size, terms = sum_type(product.dtype).bytes, count(product.terms)
     converts = product.column_stride == 1 and product.dtype.itemsize < size
-    pack = direct and (converts or is_far(product, width)) and math.prod(rows) >= 64
-    dim, block = None, terms
+    many = math.prod(rows) >= limits.PACKED_ROWS
+    pack = direct and (converts or is_far(product, width)) and many
     keeps = partials > 1 or product.out_dtype == (np.float32 if size == 4 else np.float64)
-    if keeps and (pack or is_turned(product) or terms * width * size > limits.PANEL_CACHE):
-        dim, block = _term_block(product, rows, min(columns, max(width, 256)), partials, pack)
+    if pack and keeps:
+        return _packed_blocks(product, width, columns, partials)
+    dim, block = None, terms
+    if keeps and (is_turned(product) or terms * width * size > limits.PANEL_CACHE):
+        dim, block = _term_block(product, rows, min(columns, max(width, 256)), partials)
     depth = terms if dim is None else block * count(product.terms[dim + 1 :])
     panels = max(1, limits.PANEL_CACHE // max(1, depth * width * size))
-    return Blocks(min(columns, panels * width), dim, block, depth, pack and dim is not None)
+    return Blocks(min(columns, panels * width), dim, block, depth)
+
+
+def _packed_blocks(product: Product, width: int, columns: int, partials: int) -> Blocks:
+    """Blocks that are packed: whole rows of B, and all terms of a piece if that is not too much.
+
+    Rows are fast to read from end to end, and each block of terms is one more pass over C.
+    """
+    size = sum_type(product.dtype).bytes
+    widest = max(1, limits.PACKED // (limits.LEAST_DEPTH * width * size)) * width
+    columns = min(columns, widest)
+    most = max(1, limits.PACKED // (columns * size))
+    for number, dim in enumerate(product.terms):
+        depth = count(product.terms[number + 1 :])
+        if depth <= most or number == len(product.terms) - 1:
+            extent = dim.size if number else -(-dim.size // partials)
+            block = _divisor_below(extent, min(extent, max(1, most // depth)))
+            return Blocks(columns, number, block, block * depth, True)
+    return Blocks(columns, None, 1, 1)
 
 
 def is_far(product: Product, width: int) -> bool:
@@ -72,7 +93,7 @@ def is_turned(product: Product) -> bool:
 
 
 def _term_block(
-    product: Product, rows: tuple[int, ...], columns: int, partials: int, pack: bool
+    product: Product, rows: tuple[int, ...], columns: int, partials: int
 ) -> tuple[int | None, int]:
     """The largest block of terms whose part of A and B fits the cache, as (dimension, indices)."""
     size = sum_type(product.dtype).bytes
@@ -89,10 +110,8 @@ def _term_block(
         if depth > limits.LEAST_DEPTH and filled(1) > limits.CACHE:
             continue
         block = bisect_right(range(1, most + 1), limits.CACHE, key=filled)
-        if pack:
-            block = min(block, limits.DEPTH // depth)
         block = min(most, max(block, 1, limits.LEAST_DEPTH // depth))
-        if block == dim.size and number == 0 and not pack:
+        if block == dim.size and number == 0:
             return None, count(product.terms)
         return number, _divisor_below(most, block)
     return None, count(product.terms)

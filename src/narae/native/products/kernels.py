@@ -6,7 +6,7 @@ for piece: for column block: for term block: for row tile: for column tile: bloc
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from ..emit import Function, Int, Type, Val
+from ..emit import I8, Function, Int, Type, Val
 from ..kernel import Kernel, Machine, begin_kernel, finish_kernel, slot_pointer
 from .dots import emit_dots
 from .form import count, merged, simplified
@@ -17,6 +17,9 @@ from .partial_sums import sum_kernel
 from .plan import Plan
 from .product import Product, TermDim
 from .schedule import Pack
+from .tile_block import ROOM, emit_tiles
+from .tile_plan import block_of_tiles, usual_tiles
+from .tiles import emit_configure, emit_release
 
 
 @dataclass(frozen=True)
@@ -99,12 +102,16 @@ def _main_stage(plan: Plan) -> Stage:
     if schedule.pack == Pack.NOT:
         b = f.at(b, product.b_offset, memory_type(plan.b_type))
     state = replace(state, places=(a, b, c, *bias))
+    if plan.tiles:
+        emit_configure(f, usual_tiles(plan), _tile_room(plan, f))
     _emit_batch(plan, f, state, scratch)
+    if plan.tiles:
+        emit_release(f)
     kernel = finish_kernel(
         "product",
         f,
         pieces=pieces,
-        scratch=_scratch(plan),
+        scratch=_packed_bytes(plan) + ROOM * plan.tiles,
         about=_about(plan),
         flops=2 * plan.outputs * plan.depth * (1 + plan.pairs),
     )
@@ -117,7 +124,14 @@ def _about(plan: Plan) -> str:
     return f"product {sizes} x {plan.depth} x {product.columns} {product.dtype}"
 
 
-def _scratch(plan: Plan) -> int:
+def _tile_room(plan: Plan, f: Function) -> Val:
+    """Where scratch memory is for tiles: behind what a piece packs."""
+    _, _, scratch = f.arguments
+    return f.at(scratch, _packed_bytes(plan), I8)
+
+
+def _packed_bytes(plan: Plan) -> int:
+    """The scratch memory for what a piece packs."""
     columns = {
         Pack.PIECE: plan.schedule.column_chunk,
         Pack.BLOCK: min(plan.schedule.blocks.columns, plan.schedule.column_chunk),
@@ -231,7 +245,15 @@ def _emit_tile(
     c = _address(plan, f, state, 2, c, block.c_type)
     here = _bias_place(plan, f, state, bias)
     length = length if terms is None else None
-    if plan.schedule.dots and terms is None:
+    if plan.tiles and terms is None:
+        extents = tuple(state.ranges[number].extent or 1 for number in rows)
+        tiles = block_of_tiles(plan, extents, block.columns, inner, start)
+        room = _tile_room(plan, f)
+        emit_tiles(f, tiles, a, b, c, room, usual_tiles(plan), here, length)
+    elif plan.tiles:
+        for row in c_rows:
+            emit_block(f, replace(block, a_rows=(0,), c_rows=(row,)), a, b, c, here)
+    elif plan.schedule.dots and terms is None:
         emit_dots(f, block, plan.product.column_stride, a, b, c, here, length)
     else:
         emit_block(f, block, a, b, c, here, length)

@@ -38,24 +38,27 @@ def size_of(product: Product, dim: int) -> int:
     return dims[dim].size if dims else 1
 
 
-def grid_of(form: Form, packs: bool, lanes: int) -> Grid:
+def grid_of(form: Form, packs: bool, lanes: int, tiles: bool = False) -> Grid:
     """Pieces of about equal work that read as little as possible from beyond a core's cache.
 
-    With `packs`, each piece packs the columns of B that it uses, and has all the rows.
+    With `packs`, each piece packs the columns of B that it uses, and has all the rows; with
+    `tiles`, much work takes little time, and pieces have rows for whole tiles.
     """
     product = form.product
     if form.wished:
         return Grid(0, 1)
-    wanted = max(1, min(limits.PIECES, flops(product) // limits.PIECE_FLOPS))
+    piece_flops = limits.PIECE_FLOPS * (limits.TILES_SPEED if tiles else 1)
+    wanted = max(1, min(limits.PIECES, flops(product) // piece_flops))
+    rows = limits.TILES_ROWS if tiles else limits.PIECE_ROWS
     if any(dim.b for dim in product.batch):
-        outer, chunk, _ = _cut_rows(product, wanted)
+        outer, chunk, _ = _cut_rows(product, wanted, rows)
         return Grid(outer, chunk)
     most_columns = max(1, product.columns // (2 * lanes))
     best, least, traffic, pieces = Grid(0, size_of(product, 0)), math.inf, 0.0, 1
     for number in range(6):
         parts = min(2**number, most_columns, wanted)
         row_parts = 1 if packs else -(-wanted // parts)
-        outer, chunk, row_parts = _cut_rows(product, row_parts)
+        outer, chunk, row_parts = _cut_rows(product, row_parts, rows)
         read = _traffic(product, row_parts, parts)
         packed = (1 if row_parts >= limits.REUSED else row_parts) * is_far(product, 0)
         packing = 2 * packed * count(product.terms) * product.columns
@@ -63,18 +66,23 @@ def grid_of(form: Form, packs: bool, lanes: int) -> Grid:
         if cost < least:
             best, least = Grid(outer, chunk, parts), cost
             traffic, pieces = read, row_parts * parts
+    if tiles and pieces >= limits.TILES_PIECES:  # adding parts up takes longer than to wait
+        return best
     partials = _partials(product, wanted, pieces, traffic)
     return Grid(0, size_of(product, 0), 1, partials) if partials > 1 else best
 
 
-def _cut_rows(product: Product, wanted: int) -> tuple[int, int, int]:
-    """Dimension, indices of it in a piece, and how many pieces that makes: at most as wanted."""
+def _cut_rows(product: Product, wanted: int, least: int) -> tuple[int, int, int]:
+    """Dimension, indices of it in a piece, and how many pieces that makes: at most as wanted.
+
+    A piece has at least so many indices of the last dimension, if that is cut.
+    """
     before = 1
     dims = [dim.size for dim in outer_dims(product)]
     for number, size in enumerate(dims):
         last = number == len(dims) - 1
         if before * size >= wanted or last:
-            chunk = max(-(-size * before // wanted), min(size, 8) if last else 1)
+            chunk = max(-(-size * before // wanted), min(size, least) if last else 1)
             chunk = divisor_near(size, chunk)
             return number, chunk, before * -(-size // chunk)
         before *= size

@@ -12,17 +12,19 @@ from .packing import Panels
 from .pairs import in_pairs, suits_pairs
 from .product import BatchDim, RowDim, TermDim
 from .schedule import Pack, choose
+from .tiles import PAIRS, in_tiles, suits_tiles
 
 
 class Plan:
     """A product with its schedule: loops, levels and the register block follow from both."""
 
     def __init__(self, form: Form, machine: Machine, empty: bool) -> None:
-        self.pairs = suits_pairs(form.product, machine)
+        self.tiles = suits_tiles(form.product, machine)
+        self.pairs = self.tiles or suits_pairs(form.product, machine)
         if self.pairs:
-            form = replace(form, product=in_pairs(form.product))
+            form = replace(form, product=(in_tiles if self.tiles else in_pairs)(form.product))
         self.form, self.empty, self.machine = form, empty, machine
-        self.product, self.schedule = form.product, choose(form, machine, self.pairs)
+        self.product, self.schedule = form.product, choose(form, machine, self.pairs, self.tiles)
         self.sums = sum_type(self.product.dtype)
         self.lanes = machine.lanes(self.sums.bytes)
         self.width = self.schedule.width
@@ -65,6 +67,11 @@ class Plan:
     def c_type(self) -> Type:
         """The type of what the block writes."""
         return self.sums if self.schedule.partials > 1 else element_type(self.product.out_dtype)
+
+    @property
+    def per_tile(self) -> int:
+        """How many pairs an instruction for tiles takes."""
+        return min(self.product.terms[-1].size, PAIRS)
 
     def _column_step(self) -> int:
         """The stride of columns in what the block reads as B."""

@@ -4,7 +4,7 @@ Choices only. Nothing here depends on how many threads there will be, so neither
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from ..kernel import Machine
@@ -16,6 +16,7 @@ from .microkernel import sum_type
 from .pieces import Grid, grid_of, size_of
 from .product import Product
 from .register_tile import Tile, choose_tile
+from .tiles import LANES, PAIRS, ROWS
 
 
 class Pack(Enum):
@@ -58,17 +59,25 @@ class Schedule:
     columns_first: bool
 
 
-def choose(form: Form, machine: Machine, pairs: bool = False) -> Schedule:
-    """The schedule of a product that has columns and rows; with `pairs`, B must be packed."""
+def choose(form: Form, machine: Machine, pairs: bool = False, tiles: bool = False) -> Schedule:
+    """The schedule of a product that has columns and rows.
+
+    With `pairs`, B must be packed; with `tiles`, its columns and the rows are taken in tiles.
+    """
     product = form.product
     size = sum_type(product.dtype).bytes
     lanes, terms = machine.lanes(size), count(product.terms)
     dots = not pairs and suits_dots(product, lanes)
     pack = Pack.NOT if dots else _pack(form, pairs)
-    grid = grid_of(form, pack == Pack.PIECE, lanes)
+    grid = grid_of(form, pack == Pack.PIECE, lanes, tiles)
+    if tiles and len(product.terms) == 1:
+        grid = replace(grid, partials=1)
     sizes = _row_sizes(product, grid)
     columns = -(-product.columns // grid.column_parts)
-    tile = _dot_tile(sizes) if dots else _tile(product, sizes, columns, lanes, machine)
+    if tiles:
+        tile = _block_of_tiles(product, sizes, columns)
+    else:
+        tile = _dot_tile(sizes) if dots else _tile(product, sizes, columns, lanes, machine)
     width = tile.vectors * (1 if dots else lanes)
     columns = _column_chunk(product.columns, width, grid.column_parts)
     if pack == Pack.PIECE and (grid.partials > 1 or terms * columns * size > limits.CACHE):
@@ -77,6 +86,8 @@ def choose(form: Form, machine: Machine, pairs: bool = False) -> Schedule:
         pack = Pack.BEFORE
     direct = pack == Pack.NOT and not dots
     blocks = blocks_of(product, sizes, width, columns, grid.partials, direct)
+    if tiles and blocks.term_dim == len(product.terms) - 1:
+        blocks = replace(blocks, term_dim=None, terms=terms, depth=terms)
     return Schedule(
         tile=tile,
         dots=dots,
@@ -123,6 +134,27 @@ def _tile(
     most = tuple(_most_rows(dim.a * product.dtype.itemsize) for dim in product.rows)
     terms = max(1, count(product.terms))
     return choose_tile(sizes, columns, lanes, machine.registers, terms, most)
+
+
+def _block_of_tiles(product: Product, sizes: tuple[int, ...], columns: int) -> Tile:
+    """Two tiles of rows, of one or two neighbouring rows of pictures, by two of columns.
+
+    A shorter last instruction has tiles of its own, which leaves room for one of columns.
+    """
+    rows = [1] * len(sizes)
+    rows[-1] = _rows_of_tiles(sizes[-1])
+    if rows[-1] <= ROWS and len(sizes) > 1:
+        rows[-2] = min(sizes[-2], 2)
+    pairs = product.terms[-1].size
+    has_tail = pairs > PAIRS and pairs % PAIRS > 0
+    return Tile(tuple(rows), 1 if has_tail or columns <= LANES else 2)
+
+
+def _rows_of_tiles(size: int) -> int:
+    """Rows of a block: those of whole tiles, or so many that all blocks are equal."""
+    most = 2 * ROWS
+    parts = -(-size // most)
+    return min(size, most) if size % ROWS == 0 or size % parts else size // parts
 
 
 def _dot_tile(sizes: tuple[int, ...]) -> Tile:

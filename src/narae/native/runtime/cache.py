@@ -5,8 +5,9 @@ and be writable by nobody else, and a file's SHA-256 must be right. Whatever is 
 the folder, the answer is "not here", and the kernels are compiled; a folder that cannot be used is
 reported once.
 
-One file holds one object image: a mark with the format's number, 32 bytes SHA-256 of key and image,
-the image. The file's name is the key. Files appear by renaming, whole or not at all.
+One file holds one object image (or what LLVM says of this computer, `code_facts`): a mark with the
+format's number, 32 bytes SHA-256 of key and image, the image. The file's name is the key. Files
+appear by renaming, whole or not at all.
 """
 
 import contextlib

@@ -18,6 +18,8 @@ from typing import Any
 from ..kernel import Kernel, Machine
 from .cache import CodeCache
 from .code_compile import RECIPE, target_machine
+from .code_facts import llvm_facts
+from .code_linking import link_simply
 from .code_spread import compile_all
 from .machine import feature_text, host_machine, prefer_bits
 
@@ -148,11 +150,10 @@ def _key(unit: _Unit, machine: Machine) -> str:
 def _salt(machine: Machine) -> str:
     """What the code depends on besides the text."""
     import llvmlite
-    from llvmlite import binding
 
+    facts = llvm_facts()
     narae = getattr(sys.modules.get("narae"), "__version__", "")
-    llvm = ".".join(map(str, binding.llvm_version_info))
-    parts = (narae, llvmlite.__version__, llvm, binding.get_process_triple(), RECIPE)
+    parts = (narae, llvmlite.__version__, facts.version, facts.triple, RECIPE)
     return "\n".join([*parts, _attributes(machine), ""])
 
 
@@ -174,6 +175,16 @@ def _jit() -> Any:
 
 
 def _link(units: Mapping[str, _Unit], images: Mapping[str, bytes]) -> None:
+    """Load images, without LLVM where that can be."""
+    simple = link_simply(images)
+    for key, found in simple.items():
+        _loaded[key] = {name: found[name] for name in units[key].exports}
+    others = {key: unit for key, unit in units.items() if key not in simple}
+    if others:
+        _link_by_llvm(others, images)
+
+
+def _link_by_llvm(units: Mapping[str, _Unit], images: Mapping[str, bytes]) -> None:
     from llvmlite import binding
 
     global _libraries

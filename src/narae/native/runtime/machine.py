@@ -10,6 +10,8 @@ from functools import lru_cache
 from narae.base.errors import ConfigError, explain
 
 from ..kernel import Machine
+from .code_facts import llvm_facts
+from .tile_permission import tiles_are_permitted
 
 # What 64-byte vectors need: masks (vl), whole numbers of 1 and 2 bytes (bw), conversions (dq).
 _WIDE = frozenset({"avx512f", "avx512bw", "avx512dq", "avx512vl"})
@@ -35,12 +37,13 @@ def host_machine(vector_bits: int | None = None) -> Machine:
 
 @lru_cache(maxsize=1)
 def host_features() -> frozenset[str]:
-    """LLVM's names of what the processor has."""
-    from llvmlite import binding
-
-    found = {name for name, has in binding.get_host_cpu_features().items() if has}
-    if binding.get_process_triple().startswith(("aarch64", "arm64")):
+    """LLVM's names of what the processor has, and the system lets this process use."""
+    facts = llvm_facts()
+    found = set(facts.features)
+    if facts.processor in ("aarch64", "arm64"):
         found |= {"neon", "fp-armv8"}  # every such processor has them; not every system says so
+    if "amx-tile" in found and not tiles_are_permitted():
+        found = {name for name in found if not name.startswith("amx")}
     return frozenset(found)
 
 

@@ -8,6 +8,7 @@ alone. After a fork the child has no team, and makes one when it needs it.
 import atexit
 import ctypes
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -20,11 +21,13 @@ from narae.base.errors import ConfigError, explain
 
 from . import team_code as layout
 from .code import load_functions
+from .code_facts import llvm_facts
 from .machine import available_cores
 
 # How long a thread spins before it sleeps. To wake it takes 20 to 45 µs (2 cores of a virtual
-# machine), so longer spinning gains little, and it takes the processor from other programs.
-_SPIN_SECONDS = 50e-6
+# machine) and the one who wakes it 9 µs. Longer spinning takes the processor from other programs,
+# but between two small steps Python needs about 50 µs, and the threads should still be awake then.
+_SPIN_SECONDS = 150e-6
 
 Address = int
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
@@ -45,10 +48,7 @@ class Natives(NamedTuple):
 @lru_cache(maxsize=1)
 def natives() -> Natives:
     """The native functions, callable; each gives the interpreter's lock away while it runs."""
-    from llvmlite import binding
-
-    processor = binding.get_process_triple().partition("-")[0]
-    text = layout.team_text(processor=processor)
+    text = layout.team_text(processor=llvm_facts().processor)
     addresses = load_functions(text, layout.FUNCTIONS)
     pointer, number = ctypes.c_void_p, ctypes.c_int64
     signatures = (
@@ -122,6 +122,7 @@ class Team:
             seat = layout.SEAT + number * layout.SEAT_BYTES
             self._put(seat + layout.SEAT_SHARE, number * shares // size)
             natives().prepare(self._address + seat)
+        self._spreads = self._list_processors()
         self._threads: list[threading.Thread] = []
         try:
             self._threads.extend(map(self._start, range(1, size)))
@@ -140,7 +141,22 @@ class Team:
             daemon=True,
         )
         thread.start()
+        if self._spreads:
+            seat = layout.SEAT + number * layout.SEAT_BYTES
+            self._put(seat + layout.SEAT_THREAD, thread.native_id or 0)
         return thread
+
+    def _list_processors(self) -> bool:
+        """List those it may run on; False if there are too few to keep threads apart."""
+        if sys.platform != "linux":
+            return False
+        allowed = os.sched_getaffinity(0)
+        if self.size > len(allowed) or max(allowed) >= layout.PROCESSORS_LISTED:
+            return False
+        listed = self._memory[layout.PROCESSORS :][: layout.PROCESSORS_LISTED // 8]
+        for processor in allowed:
+            listed[processor // 8] |= 1 << processor % 8
+        return True
 
     def run(self, phases: Address, first: int, last: int, scratch: int) -> None:
         """Run phases of a table; the caller holds the lock.

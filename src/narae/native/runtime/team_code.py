@@ -10,11 +10,12 @@ piece, asleep or descheduled as it may be. Phases marked `alone` are run by that
 A thread that comes late only ever touches the team's own memory, which is never freed, until it has
 claimed a piece; and while it holds one, the phase cannot end, and the table stays.
 
-Who finds nothing to do waits (`team_waiting`).
+Who finds nothing to do waits (`team_waiting`), and wakes elsewhere (`team_places`).
 """
 
 import sys
 
+from .team_places import places_text
 from .team_waiting import waiting_text
 
 # The team's memory, in bytes. Words that different threads write are 128 bytes apart: processors
@@ -22,10 +23,14 @@ from .team_waiting import waiting_text
 EPOCH, SLEEPERS, OVER, DONE = 0, 128, 256, 384
 JOB_PHASES, JOB_PHASE, JOB_LAST, JOB_TASKS, JOB_TOTAL = 512, 520, 528, 536, 544
 SIZE, SHARES, SPINS, QUIT = 640, 648, 656, 664
+# The processors that threads may run on, one bit for each.
+PROCESSORS, PROCESSORS_LISTED = 704, 512
 SHARE, SHARE_BYTES, MAX_SHARES = 768, 128, 8
 SEAT, SEAT_BYTES = SHARE + SHARE_BYTES * MAX_SHARES, 256
-# Within a seat: is its thread asleep, its scratch memory, its share; what pthreads wait with.
-SEAT_ASLEEP, SEAT_SCRATCH, SEAT_SHARE, SEAT_MUTEX, SEAT_CONDITION = 0, 8, 16, 64, 128
+# Within a seat: is its thread asleep, its scratch memory, its share; the system's number of its
+# thread and the processor it is kept apart from, 0 without; what pthreads wait with.
+SEAT_ASLEEP, SEAT_SCRATCH, SEAT_SHARE, SEAT_THREAD, SEAT_APART = 0, 8, 16, 24, 32
+SEAT_MUTEX, SEAT_CONDITION = 64, 128
 
 # A table's memory. A phase: tasks, count, alone. A task: entries, count, piece. An entry: function,
 # args.
@@ -49,7 +54,7 @@ def team_text(platform: str = sys.platform, processor: str = "") -> str:
         platform: as `sys.platform` names it: threads sleep in a different way on each.
         processor: the first part of LLVM's triple: "x86_64", "aarch64".
     """
-    text = _TEXT + waiting_text(platform, processor)
+    text = _TEXT + waiting_text(platform, processor) + places_text(platform, processor)
     values = {name: str(value) for name, value in globals().items() if isinstance(value, int)}
     for name in sorted(values, key=len, reverse=True):
         text = text.replace("{" + name + "}", values[name])
@@ -286,7 +291,7 @@ over:
   store atomic i64 1, ptr %over.at seq_cst, align 8
   call void @announce(ptr %team)
   %caller = call ptr @seat_at(ptr %team, i64 0)
-  %woken = call i64 @wake(ptr %caller)
+  %woken = call i64 @wake(ptr %team, ptr %caller)
   ret void
 }
 

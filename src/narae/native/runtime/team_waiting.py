@@ -27,6 +27,7 @@ _PAUSES = {
 _TEXT = r"""
 declare void @llvm.x86.sse2.pause()
 declare void @llvm.aarch64.hint(i32)
+declare i64 @syscall(i64, ...)
 
 ; ---------------------------------------------------------------------------------- waiting
 
@@ -38,7 +39,7 @@ define internal void @announce(ptr %team) #0 {
 }
 
 ; Wake the thread of a seat if it sleeps; 1 if it did.
-define internal i64 @wake(ptr %seat) #0 {
+define internal i64 @wake(ptr %team, ptr %seat) #0 {
 entry:
   %asleep = load atomic i32, ptr %seat seq_cst, align 4
   %sleeps = icmp eq i32 %asleep, 1
@@ -48,6 +49,7 @@ try:
   %slept = icmp eq i32 %was, 1
   br i1 %slept, label %yes, label %no
 yes:
+  call void @keep_apart(ptr %team, ptr %seat)
   call void @unpark(ptr %seat)
   ret i64 1
 no:
@@ -72,7 +74,7 @@ head:
   br i1 %more, label %body, label %end
 body:
   %seat = call ptr @seat_at(ptr %team, i64 %i)
-  %one = call i64 @wake(ptr %seat)
+  %one = call i64 @wake(ptr %team, ptr %seat)
   %woken.after = add i64 %woken, %one
   %i.after = add i64 %i, 1
   br label %head
@@ -139,8 +141,6 @@ end:
 # narae_prepare: make a seat ready.
 
 _FUTEX = r"""
-declare i64 @syscall(i64, ...)
-
 define internal void @park(ptr %seat) #0 {
   ; FUTEX_WAIT | FUTEX_PRIVATE_FLAG
   %r = call i64 (i64, ...) @syscall(i64 {FUTEX}, ptr %seat, i64 128, i64 1, ptr null)

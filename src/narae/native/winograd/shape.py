@@ -7,6 +7,8 @@ from narae import primitives as p
 from narae.base.dtypes import BFLOAT16, FLOAT32
 from narae.ir.program import Node
 
+from ..kernel import Machine
+from ..products.tiles import fullest, has_tiles
 from .tiling import POINTS, Tiling
 
 # In float64, whoever asks for it wants exact sums. Transforms and products are in float32.
@@ -46,8 +48,11 @@ class Shape(NamedTuple):
         return self.images * self.rows * self.columns
 
 
-def winograd_shape(node: Node) -> Shape | None:
-    """The sizes of a convolution that is computed in this way; None if it is not."""
+def winograd_shape(node: Node, machine: Machine | None = None) -> Shape | None:
+    """The sizes of a convolution that is computed in this way; None if it is not.
+
+    Where the machine multiplies tiles of bfloat16, plain sums of them are faster.
+    """
     attrs, out = node.attrs, node.outputs[0]
     if node.operation is p.conv_grad_w:
         grad, x = node.operands
@@ -63,6 +68,11 @@ def winograd_shape(node: Node) -> Shape | None:
         return None
     out_channels = taps[0] if node.operation is not p.conv_grad_x else taps[1]
     shape = Shape(result[0], channels, out_channels, *result[2:])
+    if machine is not None and out.dtype == BFLOAT16 and has_tiles(machine):
+        is_gradient = node.operation is p.conv_grad_w
+        terms = (shape.images, shape.width) if is_gradient else (shape.channels,)
+        if fullest(shape.channels, terms, shape.out_channels) is not None:
+            return None
     return shape if _pays(shape) else None
 
 
