@@ -1,11 +1,11 @@
 """What the Trainer adds to a bare compiled loop: the same model, batches and numbers, in turn.
 
-    python benchmarks/trainer_overhead.py [--rounds 10] [--steps 40] [--write]
+    python benchmarks/trainer_overhead.py [--rounds 6] [--steps 200] [--write]
 
 Both sides train the notes' MNIST network on digits of scikit-learn that are scaled to 28 x 28
 pixels, through a DataLoader, with Adam; loss and accuracy of every step are read as numbers. The
 bare side is the loop of a tutorial around one compiled step; the Trainer has the callbacks of
-`narae train`: progress (quiet), a schedule, and a log. They take turns of a few dozen steps; the
+`narae train`: progress (quiet), a schedule, and a log. They take turns of one epoch; the
 ratio is that of the medians of all turns.
 """
 
@@ -140,8 +140,8 @@ def measure(
 def main() -> None:
     """Measure, print, and write the table if asked to."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=10, help="turns of each side")
-    parser.add_argument("--steps", type=int, default=40, help="steps of a turn")
+    parser.add_argument("--rounds", type=int, default=6, help="turns of each side")
+    parser.add_argument("--steps", type=int, default=200, help="steps of a turn, which is an epoch")
     parser.add_argument("--write", action="store_true", help="write benchmarks/RESULTS.md")
     options = parser.parse_args()
     lines = [
