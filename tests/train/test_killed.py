@@ -67,8 +67,10 @@ def test_two_kills(name, undisturbed, tmp_path):
     check_kills(name, undisturbed, tmp_path, 2, seed=len(name))
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize(
+    "kills", [pytest.param(12, marks=pytest.mark.slow), pytest.param(50, marks=pytest.mark.long)]
+)
 @pytest.mark.parametrize("name", TRAININGS)
-def test_fifty_kills(name, undisturbed, tmp_path):
-    """Fifty kills for each training."""
-    check_kills(name, undisturbed, tmp_path, 50, seed=7)
+def test_many_kills(name, kills, undisturbed, tmp_path):
+    """Many kills for each training; fifty of them with `pytest -m long`."""
+    check_kills(name, undisturbed, tmp_path, kills, seed=7)
