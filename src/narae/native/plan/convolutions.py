@@ -17,7 +17,7 @@ from narae.ir.program import Node
 from ..products.microkernel import element_type
 from ..products.product import BatchDim, Product, RowDim, TermDim
 from ..products.tiles import fullest, has_tiles
-from ..winograd.shape import Shape, winograd_shape
+from ..winograd.shape import WinogradShape, winograd_shape
 from ..winograd.tiling import Pictures
 from . import layout as lay
 from .buffers import Buffer, Ref
@@ -131,7 +131,7 @@ def _forward(lowering: "Lowering", node: Node, out_value: Value, bias: Buffer | 
 
 def _winograd(
     lowering: "Lowering",
-    shape: Shape,
+    shape: WinogradShape,
     x: Picture,
     low: Sequence[int],
     kernel: Kernel,

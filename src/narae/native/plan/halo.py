@@ -15,8 +15,7 @@ from narae.ir import Program, Value
 
 from ..emit import F32, I8, I64, Function, Type, Val
 from ..kernel import Machine, begin_kernel, finish_kernel, slot_pointer
-from ..winograd.shape import Shape as WinogradShape
-from ..winograd.shape import winograd_shape
+from ..winograd.shape import WinogradShape, winograd_shape
 from .buffers import Access, Ref, Step, Task
 from .nest_tasks import pieces_for
 

@@ -8,7 +8,7 @@ from ..kernel import Kernel
 from ..products.microkernel import element_type
 from ..winograd import kernels
 from ..winograd.products import outputs_product, taps_product
-from ..winograd.shape import LEAST_BLOCK, Shape, divisor_near, tiling_of
+from ..winograd.shape import LEAST_BLOCK, WinogradShape, divisor_near, tiling_of
 from ..winograd.tiling import POINTS, Matrices, Pictures, Tiling, in_one, in_panels
 from .buffers import Access, Buffer, Ref, Step, Task
 from .contractions import FLOPS_PER_NANOSECOND, product_task
@@ -40,7 +40,7 @@ class Side(NamedTuple):
 
 def add_outputs(
     lowering: "Lowering",
-    shape: Shape,
+    shape: WinogradShape,
     x: Side,
     taps: Ref,
     turned: bool,
@@ -63,7 +63,12 @@ def add_outputs(
 
 
 def _outputs_task(
-    lowering: "Lowering", shape: Shape, x: Side, taps: Buffer, out: Side, bias: Buffer | None
+    lowering: "Lowering",
+    shape: WinogradShape,
+    x: Side,
+    taps: Buffer,
+    out: Side,
+    bias: Buffer | None,
 ) -> Task:
     """One task, which takes a block of tiles at a time through all steps."""
     accesses = [x.access(shape.images, False), Access(taps, False, False)]
@@ -92,7 +97,7 @@ def _outputs_task(
     )
 
 
-def _pieces(shape: Shape, wished: int) -> kernels.Pieces:
+def _pieces(shape: WinogradShape, wished: int) -> kernels.Pieces:
     if wished and shape.images % wished == 0:
         tiling = tiling_of(shape, shape.images // wished)
         return kernels.Pieces(tiling, tiling.blocks // wished)
@@ -121,7 +126,7 @@ def _add_outputs_by_steps(
 
 
 def add_taps_gradient(
-    lowering: "Lowering", shape: Shape, x: Side, grad_out: Side, out: Buffer
+    lowering: "Lowering", shape: WinogradShape, x: Side, grad_out: Side, out: Buffer
 ) -> None:
     """Tasks for the gradient of the taps, which is (3, 3, channels, output channels) in memory."""
     u = in_one(shape.channels, shape.out_channels)

@@ -12,10 +12,9 @@ from ..emit import F32, I64, VOID, Function, Type, Val
 from ..kernel import Kernel, Machine, begin_kernel, finish_kernel, slot_pointer
 from ..products.kernels import lower_product
 from ..products.product import Product
-from . import moves
+from .points import Points, Taps, Tiles
 from .products import outputs_product, taps_product
 from .tiling import POINTS, Matrices, Pictures, Tiling, in_one, in_panels
-from .transforms import input_line, output_back, output_line, taps_back, taps_line
 
 _LINE = 64  # bytes that memory is aligned to
 # Elements of transformed taps that a piece reads or writes: about 20 µs.
@@ -58,13 +57,12 @@ def outputs_kernel(
     room = _Room(f, scratch)
     v_at, m_at = room.part(4 * v.size), room.part(4 * m.size)
     multiply = _call(f, product, room, (v_at, u_at, m_at))
+    inputs, outputs = Tiles(tiling, x, x_at), Tiles(tiling, out, out_at)
 
     def block(number: Val) -> None:
-        moves.emit_to_matrices(f, input_line, 4, x, tiling, v, x_at, v_at, number, lanes)
+        inputs.transform(Points(f, lanes, v, v_at), number, gradient=False)
         multiply()
-        moves.emit_from_matrices(
-            f, output_line, out, tiling, m, m_at, out_at, bias_at, number, lanes
-        )
+        outputs.write_outputs(Points(f, lanes, m, m_at), number, bias_at)
 
     pieces.emit(f, piece, block)
     return _composed(f, product, pieces, room.bytes, f"{x.channels} x {out.channels}")
@@ -86,10 +84,11 @@ def taps_gradient_kernel(
     u_at = f.at(parts, f.mul(piece, f.number(u.size)), F32)
     multiply = _call(f, product, room, (v_at, d_at, u_at))
     _clear(f, u_at, u.size, lanes)
+    inputs, gradients = Tiles(tiling, x, x_at), Tiles(tiling, grad_out, grad_at)
 
     def block(number: Val) -> None:
-        moves.emit_to_matrices(f, input_line, 4, x, tiling, v, x_at, v_at, number, lanes)
-        moves.emit_to_matrices(f, output_back, 2, grad_out, tiling, d, grad_at, d_at, number, lanes)
+        inputs.transform(Points(f, lanes, v, v_at), number, gradient=False)
+        gradients.transform(Points(f, lanes, d, d_at), number, gradient=True)
         multiply()
 
     pieces.emit(f, piece, block)
@@ -164,11 +163,10 @@ def matrices_kernel(
     """
     f, args, piece, _ = begin_kernel(machine)
     source, target = slot_pointer(f, args, 0), slot_pointer(f, args, 1)
-    line, size = (output_back, 2) if gradient else (input_line, 4)
-    here = f.at(target, f.mul(piece, f.number(matrices.size)), F32)
-    lanes = machine.lanes(F32.bytes)
-    moves.emit_to_matrices(f, line, size, pictures, tiling, matrices, source, here, piece, lanes)
-    moved = 4 * tiling.blocks * matrices.rows * matrices.columns * (size * size + POINTS)
+    points = _of_block(f, matrices, target, piece, machine)
+    Tiles(tiling, pictures, source).transform(points, piece, gradient)
+    pixels = 4 if gradient else 16
+    moved = 4 * tiling.blocks * matrices.rows * matrices.columns * (pixels + POINTS)
     about = f"transform {tiling.tiles} tiles x {matrices.columns}"
     return finish_kernel("tiles", f, pieces=tiling.blocks, about=about, bytes=moved)
 
@@ -180,47 +178,44 @@ def outputs_of_matrices_kernel(
     f, args, piece, _ = begin_kernel(machine)
     source, target = slot_pointer(f, args, 0), slot_pointer(f, args, 1 + bias)
     bias_at = slot_pointer(f, args, 1) if bias else None
-    here = f.at(source, f.mul(piece, f.number(matrices.size)), F32)
-    lanes = machine.lanes(F32.bytes)
-    moves.emit_from_matrices(
-        f, output_line, out, tiling, matrices, here, target, bias_at, piece, lanes
-    )
+    points = _of_block(f, matrices, source, piece, machine)
+    Tiles(tiling, out, target).write_outputs(points, piece, bias_at)
     moved = 4 * tiling.blocks * matrices.rows * matrices.columns * (4 + POINTS)
     about = f"outputs of {tiling.tiles} tiles x {matrices.columns}"
     return finish_kernel("tiles", f, pieces=tiling.blocks, about=about, bytes=moved)
 
 
+def _of_block(f: Function, matrices: Matrices, base: Val, block: Val, machine: Machine) -> Points:
+    """The matrices of a block among those of all."""
+    here = f.at(base, f.mul(block, f.number(matrices.size)), F32)
+    return Points(f, machine.lanes(F32.bytes), matrices, here)
+
+
 # --- taps -----------------------------------------------------------------------------------------
 
 
-def taps_kernel(taps: Matrices, turned: bool, element: Type, machine: Machine) -> Kernel:
+def taps_kernel(u: Matrices, turned: bool, element: Type, machine: Machine) -> Kernel:
     """The kernel (taps, u) that transforms taps (3, 3, channels, output channels) for products."""
     f, args, piece, _ = begin_kernel(machine)
-    lanes = machine.lanes(F32.bytes)
     source, target = slot_pointer(f, args, 0), slot_pointer(f, args, 1)
-
-    def row(number: Val) -> None:
-        moves.emit_taps(f, taps_line, turned, taps, element, source, target, number, lanes)
-
-    count = _rows(f, taps, 1, piece, row)
-    moved = 4 * taps.rows * taps.columns * (9 + POINTS)
-    about = f"transform taps {taps.rows} x {taps.columns}"
-    return finish_kernel("taps", f, pieces=count, about=about, bytes=moved)
+    taps, points = Taps(element, source), Points(f, machine.lanes(F32.bytes), u, target)
+    count = _rows(f, u, 1, piece, lambda row: taps.transform(points, row, turned))
+    return _taps_kernel(f, "taps", u, 1, count)
 
 
 def taps_back_kernel(u: Matrices, parts: int, element: Type, machine: Machine) -> Kernel:
     """The kernel (u, taps): the gradient of the taps from `parts` parts of that of U."""
     f, args, piece, _ = begin_kernel(machine)
-    lanes = machine.lanes(F32.bytes)
     source, target = slot_pointer(f, args, 0), slot_pointer(f, args, 1)
+    taps, points = Taps(element, target), Points(f, machine.lanes(F32.bytes), u, source)
+    count = _rows(f, u, parts, piece, lambda row: taps.write_gradient(points, row, parts))
+    return _taps_kernel(f, "gradient of taps", u, parts, count)
 
-    def row(number: Val) -> None:
-        moves.emit_taps_back(f, taps_back, parts, u, element, source, target, number, lanes)
 
-    count = _rows(f, u, parts, piece, row)
+def _taps_kernel(f: Function, what: str, u: Matrices, parts: int, pieces: int) -> Kernel:
+    about = f"transform {what} {u.rows} x {u.columns}"
     moved = 4 * u.rows * u.columns * (9 + POINTS * parts)
-    about = f"transform gradient of taps {u.rows} x {u.columns}"
-    return finish_kernel("taps", f, pieces=count, about=about, bytes=moved)
+    return finish_kernel("taps", f, pieces=pieces, about=about, bytes=moved)
 
 
 def _rows(

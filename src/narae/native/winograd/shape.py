@@ -23,7 +23,7 @@ LEAST_TILES = 32
 BLOCK_BYTES, LEAST_BLOCK, MOST_BLOCK = 600_000, 32, 128
 
 
-class Shape(NamedTuple):
+class WinogradShape(NamedTuple):
     """A convolution y = x * taps, or one of its gradients, in terms of the forward one."""
 
     images: int
@@ -48,7 +48,7 @@ class Shape(NamedTuple):
         return self.images * self.rows * self.columns
 
 
-def winograd_shape(node: Node, machine: Machine | None = None) -> Shape | None:
+def winograd_shape(node: Node, machine: Machine | None = None) -> WinogradShape | None:
     """The sizes of a convolution that is computed in this way; None if it is not.
 
     Where the machine multiplies tiles of bfloat16, plain sums of them are faster.
@@ -67,7 +67,7 @@ def winograd_shape(node: Node, machine: Machine | None = None) -> Shape | None:
     if any(not 0 <= low <= 2 for low, _ in attrs["padding"]):
         return None
     out_channels = taps[0] if node.operation is not p.conv_grad_x else taps[1]
-    shape = Shape(result[0], channels, out_channels, *result[2:])
+    shape = WinogradShape(result[0], channels, out_channels, *result[2:])
     if machine is not None and out.dtype == BFLOAT16 and has_tiles(machine):
         is_gradient = node.operation is p.conv_grad_w
         terms = (shape.images, shape.width) if is_gradient else (shape.channels,)
@@ -76,7 +76,7 @@ def winograd_shape(node: Node, machine: Machine | None = None) -> Shape | None:
     return shape if _pays(shape) else None
 
 
-def _pays(shape: Shape) -> bool:
+def _pays(shape: WinogradShape) -> bool:
     both = shape.channels, shape.out_channels
     if min(both) < LEAST_CHANNELS or any(n > 64 and n % 16 for n in both):
         return False
@@ -84,7 +84,7 @@ def _pays(shape: Shape) -> bool:
     return inside >= LEAST_INSIDE and shape.tiles >= LEAST_TILES
 
 
-def tiling_of(shape: Shape, images: int, least_blocks: int = 1) -> Tiling:
+def tiling_of(shape: WinogradShape, images: int, least_blocks: int = 1) -> Tiling:
     """Blocks of tiles that fit the cache; a block has pictures of at most `images` that divide all.
 
     `least_blocks` are wanted, so that there is work for every thread.
