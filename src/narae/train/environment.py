@@ -1,7 +1,6 @@
 """What decides on the last bits of a run beside its settings: versions, executor, processor."""
 
 import importlib
-import importlib.metadata
 import importlib.util
 import os
 import platform
@@ -13,6 +12,8 @@ import numpy as np
 
 from narae.tensors.executors import executor_named
 from narae.tensors.settings import get_num_threads
+
+from .versions import versions_of
 
 _LIBRARIES = ("narae", "numpy", "ml-dtypes", "llvmlite")
 _THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
@@ -85,13 +86,7 @@ def _words(name: str, before: Any, now: Any) -> str:
 
 @cache
 def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for name in _LIBRARIES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:  # such as Narae, run from its source
-            continue
-    return found
+    return versions_of(_LIBRARIES)
 
 
 @cache

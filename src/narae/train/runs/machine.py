@@ -1,6 +1,5 @@
 """Where a run takes place: versions, the machine, the state of the user's repository."""
 
-import importlib.metadata
 import os
 import platform
 import subprocess
@@ -11,6 +10,8 @@ from typing import Any
 from narae.tensors.executors import executor_named
 from narae.tensors.settings import get_num_threads
 
+from ..versions import versions_of
+
 _LIBRARIES = ("narae", "numpy", "ml-dtypes", "llvmlite", "safetensors", "scikit-learn", "pillow")
 _GIT_SECONDS = 2.0
 # Neither locks of the repository nor programs that its configuration names are used.
@@ -19,13 +20,7 @@ _GIT = ("git", "--no-optional-locks", "-c", "core.fsmonitor=false")
 
 def versions() -> dict[str, str]:
     """The version of Python and of each library that a run depends on, as far as installed."""
-    found = {"python": platform.python_version()}
-    for name in _LIBRARIES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:  # such as Narae, run from its source
-            continue
-    return found
+    return versions_of(_LIBRARIES)
 
 
 def machine() -> dict[str, Any]:
