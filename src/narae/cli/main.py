@@ -15,6 +15,7 @@ from . import (
     evaluate,
     export,
     find,
+    generate,
     logs,
     predict,
     recipes,
@@ -24,12 +25,14 @@ from . import (
     summary,
     sweep,
     train,
+    translate,
 )
 from .parser import Parser, check_leftovers
 from .version import version_text
 
 OK, BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 0, 2, 130, 141
-_COMMANDS = (train, evaluate, predict, summary, recipes, runs, report, sweep, find, export)
+_COMMANDS: tuple[ModuleType, ...] = (train, evaluate, predict, generate, translate, summary)
+_COMMANDS += (recipes, runs, report, sweep, find, export)
 logger = logging.getLogger("narae.cli")
 
 

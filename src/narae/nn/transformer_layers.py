@@ -7,6 +7,7 @@ from narae.base.errors import ConfigError
 from narae.tensors import Tensor
 from narae.tensors.activations import gelu, relu
 
+from .cached_attention import KeysValues, attend_to_memory, attend_to_past, keys_values
 from .dropout import Dropout
 from .linear import Linear
 from .module import Module
@@ -73,6 +74,20 @@ class _Layer(Module):
         options = {"attn_mask": mask, "key_padding_mask": padding, "is_causal": causal}
         return self.self_attn(x, x, x, need_weights=False, **options)[0]
 
+    def keys_values(self, x: Tensor) -> KeysValues:
+        """What later tokens look at when x (batch, time, width) is the layer's input."""
+        return keys_values(self.self_attn, self.norm1(x) if self.norm_first else x)
+
+    def _look_at_past(self, x: Any, cache: KeysValues, position: Tensor) -> tuple[Any, KeysValues]:
+        caches = [cache]
+
+        def look(x: Any) -> Any:
+            out, caches[0] = attend_to_past(self.self_attn, x, cache, position)
+            return out
+
+        x = self._residual(1, x, look)
+        return x, caches[0]
+
     def _feed_forward(self, x: Any) -> Any:
         return self.linear2(self.dropout(self.activation(self.linear1(x))))
 
@@ -116,6 +131,20 @@ class TransformerEncoderLayer(_Layer):
         )
         return self._residual(2, x, self._feed_forward)
 
+    def step(self, x: Tensor, cache: KeysValues, position: Tensor) -> tuple[Tensor, KeysValues]:
+        """The layer for one token (batch, 1, width), which looks at those before it.
+
+        Args:
+            x: the token's features
+            cache: `keys_values` of the tokens before, `padded`
+            position: (batch,), where the token stands
+
+        Returns:
+            (batch, 1, width), and the cache with the token
+        """
+        x, cache = self._look_at_past(x, cache, position)
+        return self._residual(2, x, self._feed_forward), cache
+
 
 class TransformerDecoderLayer(_Layer):
     """Self-attention, attention to the encoder's result, then a network at each position.
@@ -155,6 +184,23 @@ class TransformerDecoderLayer(_Layer):
         )
         x = self._residual(2, x, look_at_memory)
         return self._residual(3, x, self._feed_forward)
+
+    def memory_keys_values(self, memory: Tensor) -> KeysValues:
+        """What every step looks at of the encoder's result (batch, length, width)."""
+        return keys_values(self.multihead_attn, memory)
+
+    def step(
+        self, x: Tensor, cache: KeysValues, position: Tensor, memory: KeysValues, seen: Tensor
+    ) -> tuple[Tensor, KeysValues]:
+        """The layer for one token (batch, 1, width); see `TransformerEncoderLayer.step`.
+
+        Args:
+            memory: `memory_keys_values` of the encoder's result
+            seen: (batch, length), True where that may be looked at
+        """
+        x, cache = self._look_at_past(x, cache, position)
+        x = self._residual(2, x, lambda x: attend_to_memory(self.multihead_attn, x, memory, seen))
+        return self._residual(3, x, self._feed_forward), cache
 
 
 __all__ = ["TransformerDecoderLayer", "TransformerEncoderLayer"]

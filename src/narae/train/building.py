@@ -24,6 +24,8 @@ def build(
     settings = recipe.settings
     recipe.seed()
     data, model = recipe.data(folder), recipe.model()
+    if data.tokenizer is not None:
+        model.tokenizer = data.tokenizer  # part of its state, so that a saved model reads text
     optimizer = recipe.part("optimizer")(model)  # type: ignore[misc]
     own = recipe.part("callbacks")
     found = [*callbacks_of(settings, model), *(own(model) if own else ()), *callbacks]

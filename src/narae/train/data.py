@@ -18,6 +18,7 @@ class Data:
         train, test: what to learn from and what to be judged by: `DataLoader`s, or what is like
             them: they have a length, and can be iterated again and again.
         classes: the name of each class; empty if there are none.
+        tokenizer: how text became numbers, if it did; the model keeps it as its `tokenizer`.
 
     Raises:
         DataError: if one of them is empty.
@@ -26,6 +27,7 @@ class Data:
     train: Any
     test: Any
     classes: Sequence[str] = ()
+    tokenizer: Any = None
 
     def __post_init__(self) -> None:
         for name in ("train", "test"):

@@ -1,0 +1,73 @@
+"""One step and many: told at once, or step by step from what was told before."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from narae.base.errors import ConfigError, explain
+from narae.tensors import no_grad
+from narae.tensors.creation import from_numpy
+
+from .networks import Forecaster
+from .table import Floats
+
+_AT_ONCE = 1024
+
+
+def forecast_direct(model: Forecaster, past: Floats) -> Floats:
+    """All the steps that a network tells at once.
+
+    Args:
+        model: a network; it is put to `eval` for the time.
+        past: (windows, time, columns).
+
+    Returns:
+        (windows, model.ahead, model.targets), float64.
+    """
+    found = []
+    with _judging(model):
+        for begin in range(0, len(past), _AT_ONCE):
+            some = np.asarray(past[begin : begin + _AT_ONCE], np.float32)
+            found.append(model(from_numpy(some)).numpy())
+    return np.concatenate(found).astype(np.float64)
+
+
+def forecast_recursive(model: Forecaster, past: Floats, steps: int) -> Floats:
+    """As many steps as you like: what is told becomes the newest part of the past.
+
+    The past moves on and keeps its length. Errors add up, as the network sees its own.
+
+    Args:
+        model: a network that tells every column.
+        past: (windows, time, columns).
+        steps: how many.
+
+    Returns:
+        (windows, steps, columns), float64.
+
+    Raises:
+        ConfigError: if the model does not tell every column, or steps are below 1.
+    """
+    past = np.asarray(past, np.float64)
+    if steps < 1 or model.targets != past.shape[-1]:
+        given = f"{steps} steps, {model.targets} of {past.shape[-1]} columns are told"
+        rule = "what comes next is made of every column"
+        raise ConfigError(explain("forecast_recursive", given, rule, "forecast_direct"))
+    known, time = past, past.shape[1]
+    while known.shape[1] < time + steps:
+        told = forecast_direct(model, known[:, -time:])
+        known = np.concatenate([known, told], axis=1)
+    return known[:, time : time + steps]
+
+
+@contextmanager
+def _judging(model: Forecaster) -> Iterator[None]:
+    """Without dropout and gradients, and as before afterwards."""
+    training = model.training
+    model.eval()
+    try:
+        with no_grad():
+            yield
+    finally:
+        model.train(training)

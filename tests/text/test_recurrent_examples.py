@@ -1,0 +1,63 @@
+"""The experiments with recurrent nets show what they claim."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).parents[2] / "examples" / "sequences"))
+
+from narae.train.recipe import load_recipe
+
+
+def test_a_longer_block_needs_more_memory():
+    """B13: "memory/time figure": what lies within a step grows with the block, linearly."""
+    from truncated_bptt import cost
+
+    short, long = cost(32, 16, rounds=1)[0], cost(256, 16, rounds=1)[0]
+    assert 4 < long / short <= 8
+
+
+def test_linear_nets_of_the_figure():
+    """B12: "slope = log ρ", as the example draws it."""
+    import math
+
+    from gradient_flow import linear_flow
+
+    for radius in (0.9, 1.0, 1.1):
+        assert linear_flow(radius, 30, 8).slope == pytest.approx(math.log(radius), abs=1e-3)
+
+
+@pytest.mark.parametrize("net", ["MLP", "RNN"])
+def test_only_a_loop_can_say_what_was_before(net):
+    """B10: "parity/echo task MLP fails, RNN solves"; half of the answers are right by chance."""
+    from memory_of_the_past import accuracy
+
+    found = accuracy("echo", net, updates=150)
+    assert found > 0.99 if net == "RNN" else abs(found - 0.5) < 0.05
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("net", ["MLP", "RNN"])
+def test_only_a_loop_can_count(net):
+    """B10: "parity/echo task MLP fails, RNN solves"."""
+    from memory_of_the_past import accuracy
+
+    found = accuracy("parity", net)
+    assert found > 0.99 if net == "RNN" else abs(found - 0.5) < 0.05
+
+
+def test_sequences_of_the_copy_task():
+    """B16: what is asked for was said first, and the sign to begin stands at the first answer."""
+    data = load_recipe("copy-task").module.sequences(0, 50, gap=6, copies=3)
+    for inputs, said in data:
+        row = inputs.tolist()
+        assert row == [*said.tolist(), *[8] * 6, 9, 8, 8]
+
+
+def test_sequences_of_the_adding_task():
+    """B16: the sum is that of the two marked numbers, `gap` steps apart."""
+    for inputs, target in load_recipe("adding-task").module.sequences(0, 50, gap=6):
+        numbers, marks = inputs.numpy().T
+        assert marks.nonzero()[0].tolist() == [0, 6]
+        assert target.item() == pytest.approx(numbers[marks == 1].sum(), abs=1e-6)
