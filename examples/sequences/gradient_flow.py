@@ -38,7 +38,9 @@ def gated_flow(kind: str, bias: float = 0.0, steps: int = 60, size: int = 32) ->
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=Path("gradient_flow"), help="folder of pictures")
+    parser.add_argument(
+        "--out", type=Path, default=Path("gradient_flow"), help="folder of pictures"
+    )
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
     narae.manual_seed(0)

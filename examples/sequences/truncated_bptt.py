@@ -59,8 +59,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for block, size, seconds in zip(BLOCKS, memory, spent, strict=True):
         print(f"{block:5}{size:15.2f}{seconds:11.3f}")
     if options.out:
-        lines = {"memory (MiB)": (BLOCKS, memory), "time (s)": (BLOCKS, spent)}
-        draw_lines(options.out, lines, "Truncated BPTT", "steps of a block", "", log=True)
+        hundredths = [100 * seconds for seconds in spent]
+        lines = {
+            "memory (MiB)": (BLOCKS, memory),
+            "time (hundredths of a second)": (BLOCKS, hundredths),
+        }
+        draw_lines(
+            options.out, lines, "Truncated BPTT", "steps of a block", "of a step; of all tokens"
+        )
 
 
 if __name__ == "__main__":

@@ -54,7 +54,10 @@ def test_jacobians_are_those_of_finite_differences(kind, layers):
     size = 3 * layers * (2 if kind is nn.LSTM else 1)
 
     def last(flat):
-        parts = [narae.from_numpy(part.reshape(layers, 1, 3)) for part in np.split(flat, size // 3 // layers)]
+        parts = [
+            narae.from_numpy(part.reshape(layers, 1, 3))
+            for part in np.split(flat, size // 3 // layers)
+        ]
         _, state = module(x, tuple(parts) if kind is nn.LSTM else parts[0])
         state = state if isinstance(state, tuple) else (state,)
         return np.concatenate([h.detach().numpy().ravel() for h in state])

@@ -140,8 +140,8 @@ def _read_dates(path: Path, rows: Rows, places: list[int], form: str) -> Array |
 def _date(path: Path, line: int, texts: list[str], form: str) -> Any:
     try:
         if len(texts) > 1:
-            year, month, day, *rest = [int(text) for text in texts] + [1] * (3 - len(texts))
-            return np.datetime64(datetime(year, month, day, *rest).isoformat(), "s")
+            numbers: list[Any] = [int(text) for text in texts] + [1] * (3 - len(texts))
+            return np.datetime64(datetime(*numbers).isoformat(), "s")
         text = texts[0].strip()
         date = np.datetime64(datetime.strptime(text, form).isoformat() if form else text, "s")
     except (ValueError, TypeError) as error:

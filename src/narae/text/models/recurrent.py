@@ -157,7 +157,7 @@ class RecurrentLM(TokenizedModule):
         return state
 
     def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
-        """Read one token (batch,); the logits of the next one (batch, vocabulary), and the state."""
+        """Read one token (batch,); the logits of the next (batch, vocabulary), and the state."""
         logits, state = self._run(tokens.unsqueeze(1), state)  # (batch, 1, vocabulary)
         return logits.squeeze(1), state
 

@@ -130,7 +130,7 @@ class Seq2Seq(TokenizedModule):
             the decoder's state (batch, width), the encoder's states (batch, source, 2 width), their
             keys (batch, source, width), and True where a token is padding (batch, source)
         """
-        padding = source == self.pad_id
+        padding = source.eq(self.pad_id)
         x = self.dropout(self.embedding(source))  # (batch, source, width)
         memory, last = self.encoder(x, (~padding).sum(1))  # (batch, source, 2 width)
         return self.bridge(last).tanh(), memory, self.attention.keys(memory), padding
@@ -155,6 +155,6 @@ class Seq2Seq(TokenizedModule):
         return seen, weights
 
     def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
-        """Read one token (batch,); the logits of the next one (batch, vocabulary), and the state."""
+        """Read one token (batch,); the logits of the next (batch, vocabulary), and the state."""
         logits, _, state = self._step(tokens, state)
         return logits, state

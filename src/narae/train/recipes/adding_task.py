@@ -40,6 +40,8 @@ def sequences(seed: int, count: int, gap: int) -> TensorDataset:
 
 
 class Adder(Module):
+    """Recurrent layer, then a number from its last state."""
+
     def __init__(self, kind: str, hidden: int, forget_bias: float) -> None:
         super().__init__()
         self.recurrent = layer_of("adding-task", kind)(2, hidden, batch_first=True)
@@ -52,7 +54,7 @@ class Adder(Module):
         return self.head(out[:, -1]).squeeze(1)  # (batch,)
 
 
-def model(kind: str = "lstm", hidden: int = 64, forget_bias: float = 1.0) -> Module:
+def model(kind: str = "lstm", hidden: int = 64, forget_bias: float = 3.0) -> Module:
     return Adder(kind, hidden, forget_bias)
 
 

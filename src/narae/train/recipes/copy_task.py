@@ -14,7 +14,7 @@ import narae.nn.functional as F
 from narae.data import DataLoader, TensorDataset
 from narae.nn import Module
 from narae.optim import Adam, Optimizer
-from narae.tensors import Tensor
+from narae.tensors import Tensor, no_grad
 from narae.tensors.creation import from_numpy
 from narae.text.models.forget_bias import set_forget_bias
 from narae.text.models.recurrent_tagger import RecurrentTagger
@@ -37,8 +37,10 @@ def sequences(seed: int, count: int, gap: int, copies: int) -> TensorDataset:
     return TensorDataset(from_numpy(inputs), from_numpy(said))
 
 
-def model(kind: str = "lstm", hidden: int = 64, forget_bias: float = 1.0) -> Module:
+def model(kind: str = "lstm", hidden: int = 64, forget_bias: float = 3.0) -> Module:
     net = RecurrentTagger(SYMBOLS + 2, SYMBOLS, 16, hidden, 1, kind, bidirectional=False)
+    with no_grad():
+        net.embedding.weight[BLANK] = 0.0  # nothing happens; random numbers would fill the state
     if kind != "rnn":
         set_forget_bias(net.recurrent.ahead[0], forget_bias)
     return net

@@ -27,15 +27,17 @@ CHARACTERS = 65
 def data(folder: Path | None, batch_size: int = 32, time: int = 64) -> Data:
     train, test = (TinyShakespeare(folder, part, True).text for part in ("train", "validation"))
     tokenizer = Characters.fit(train + test, specials=NO_SPECIALS)
-    loaders = [
-        DataLoader(Streams(tokenizer.encode(text), batch_size, time), batch_size=None)
-        for text in (train, test)
-    ]
-    return Data(*loaders, tokenizer=tokenizer)
+    streams = [Streams(tokenizer.encode(text), batch_size, time) for text in (train, test)]
+    loaders = [DataLoader(rows, batch_size=None) for rows in streams]
+    return Data(loaders[0], loaders[1], tokenizer=tokenizer)
 
 
 def model(
-    width: int = 256, layers: int = 2, kind: str = "lstm", dropout: float = 0.2, batch_size: int = 32
+    width: int = 256,
+    layers: int = 2,
+    kind: str = "lstm",
+    dropout: float = 0.2,
+    batch_size: int = 32,
 ) -> Module:
     return RecurrentLM(CHARACTERS, width, layers, kind, dropout, rows=batch_size)
 
