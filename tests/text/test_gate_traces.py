@@ -14,7 +14,7 @@ from narae.text.models.recurrent import RecurrentLM
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
 def test_the_states_are_the_layers_own(kind, bias):
-    """B18, B19: the gates computed in NumPy lead to the states that the layer has."""
+    """The gates computed in NumPy lead to the states that the layer has."""
     narae.manual_seed(0)
     layer, x = kind(3, 4, bias=bias), narae.randn(6, 2, 3)
     start = narae.randn(1, 2, 4)

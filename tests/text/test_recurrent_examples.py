@@ -61,3 +61,21 @@ def test_sequences_of_the_adding_task():
         numbers, marks = inputs.numpy().T
         assert marks.nonzero()[0].tolist() == [0, 6]
         assert target.item() == pytest.approx(numbers[marks == 1].sum(), abs=1e-6)
+
+
+@pytest.mark.slow
+def test_only_gates_bridge_a_gap():
+    """B16: "accuracy vs gap": all add over 5 steps; over 20 the plain RNN says the mean."""
+    from long_gaps import accuracy
+
+    assert accuracy("adding-task", 5, "rnn", epochs=12) > 0.9
+    assert accuracy("adding-task", 20, "rnn", epochs=12) < 0.4
+    for kind in ("lstm", "gru"):
+        assert accuracy("adding-task", 20, kind, epochs=12) > 0.9
+
+
+def test_sequences_of_the_char_lm_recipe():
+    """B13: its batches go on, and its model carries a state for each row."""
+    recipe = load_recipe("shakespeare-lstm").changed({"batch_size": 4, "width": 8})
+    assert recipe.values == {"data.batch_size": 4, "model.batch_size": 4, "model.width": 8}
+    assert recipe.model().rows == 4

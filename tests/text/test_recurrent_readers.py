@@ -33,7 +33,7 @@ def padded_batch():
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
 def test_padding_of_a_text_changes_nothing(kind, bidirectional):
-    """B17: each row of a padded batch has what it has alone, in both directions and layers."""
+    """Each row of a padded batch has what it has alone, in both directions and layers."""
     tokens, lengths = padded_batch()
     options = {"bidirectional": bidirectional, "layers": 2}
     model, names = classifier(kind, **options), tagger(kind, **options)
@@ -48,7 +48,7 @@ def test_padding_of_a_text_changes_nothing(kind, bidirectional):
 
 
 def test_a_tag_sees_later_tokens_in_both_directions_only():
-    """B17: many to many: a net of one direction knows the past alone."""
+    """A net of one direction knows the past alone."""
     tokens, _ = padded_batch()
     changed = tokens.clone()
     changed[:, 5] = (changed[:, 5] + 1) % 11

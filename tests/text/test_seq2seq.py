@@ -24,7 +24,7 @@ def tokens_of(*shape, seed=0):
 
 @pytest.mark.parametrize("attention", ATTENTIONS)
 def test_weights_are_those_of_the_papers(attention):
-    """B17: many to many; the weights of the first step, from the formulas in NumPy."""
+    """The weights of the first step, from the formulas in NumPy."""
     model, source = model_of(attention), tokens_of(2, 5)
     with narae.no_grad():
         _, weights = model.with_weights(source, tokens_of(2, 3, seed=1))
@@ -74,7 +74,7 @@ def reversed_texts(count, seed):
 @pytest.mark.slow
 @pytest.mark.parametrize("attention", ATTENTIONS)
 def test_it_learns_to_reverse_and_looks_where_it_should(attention):
-    """B17: many to many, with teacher forcing; texts that it never saw, token by token."""
+    """Teacher forcing; texts that it never saw, token by token."""
     narae.manual_seed(0)
     model = Seq2Seq(11, 32, attention, dropout=0.0)
     optimizer = Adam(model.parameters(), lr=5e-3)
