@@ -30,6 +30,7 @@ _PACKAGES = (
     "cli",
     "data",
     "errors",
+    "explain",
     "io",
     "func",
     "ir",

@@ -12,10 +12,13 @@ from typing import Any
 from narae.base.errors import NaraeError
 
 from . import (
+    convert,
     evaluate,
     export,
     find,
+    inspect,
     logs,
+    models,
     predict,
     recipes,
     report,
@@ -29,7 +32,21 @@ from .parser import Parser, check_leftovers
 from .version import version_text
 
 OK, BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 0, 2, 130, 141
-_COMMANDS = (train, evaluate, predict, summary, recipes, runs, report, sweep, find, export)
+_COMMANDS = (
+    train,
+    evaluate,
+    predict,
+    summary,
+    models,
+    recipes,
+    runs,
+    report,
+    sweep,
+    find,
+    export,
+    inspect,
+    convert,
+)
 logger = logging.getLogger("narae.cli")
 
 

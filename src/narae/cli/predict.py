@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from .evaluate import add_model_options
+from .evaluate import add_model_options, saved_model
 from .types import count
 
 _BAR = 24
@@ -30,9 +30,8 @@ def add_parser(commands: Any) -> Any:
 def run(options: Any) -> int:
     """Classify and print."""
     from narae.train.pictures import Answer, predict_files
-    from narae.train.runs.saved import load_run
 
-    saved = load_run(options.checkpoint, options.recipe)
+    saved = saved_model(options)
     found = predict_files(saved, options.images)
     if options.json:
         print(json.dumps([each.as_dict() for each in found], indent=2, default=str))

@@ -7,6 +7,7 @@ from typing import Any
 
 from narae.base.errors import ConfigError, MissingDataError, explain
 
+from .evaluate import add_weights_options
 from .settings import pairs
 from .types import count, positive, whole
 
@@ -49,6 +50,7 @@ def add_parser(commands: Any) -> Any:
         metavar="RUN",
         help="repeat the run of this folder, or of its run.json, in a new folder",
     )
+    add_weights_options(parser)
     parser.add_argument(
         "--threads", type=count, metavar="N", help="threads for each step (default: all cores)"
     )
@@ -95,7 +97,8 @@ def run(options: Any) -> int:
     folder, recipe, data_dir = _asked(options)
     common = {"data_dir": data_dir, "quiet": options.quiet, "tell": tell}
     if options.resume is None:
-        folder, trainer = start(recipe, options.out, command=options.given, **common)
+        weights = _first_weights(options, folder)
+        folder, trainer = start(recipe, options.out, command=options.given, **common, **weights)
     else:
         older = options.resume if options.resume.is_file() else None
         trainer = resume(folder, recipe, checkpoint=older, **common)
@@ -125,6 +128,15 @@ def _asked(options: Any) -> tuple[Any, Any, Path | None]:
     if options.again is not None and not options.quiet:
         _say_differences(folder.plan())
     return folder, recipe, options.data_dir or folder.data_dir
+
+
+def _first_weights(options: Any, earlier: Any) -> dict[str, Any]:
+    """What the model begins with; of a run that is repeated, what that one began with."""
+    about = {} if earlier is None else earlier.plan().about
+    return {
+        "weights": options.weights or about.get("weights"),
+        "ignore_mismatched": options.ignore_mismatched or bool(about.get("ignore_mismatched")),
+    }
 
 
 def _say_differences(plan: Any) -> None:
@@ -160,6 +172,9 @@ def _check_paths(options: Any) -> None:
         given = "--resume and --from are both given"
         rule = "--resume goes on with a run, --from repeats one in a new folder"
         raise ConfigError(explain("narae train", given, rule, "choose one"))
+    if options.resume is not None and options.weights is not None:
+        given, rule = "--resume and --weights are both given", "a run goes on with its own weights"
+        raise ConfigError(explain("narae train", given, rule, "leave --weights out"))
     if options.resume is not None and options.out is not None:
         given, rule = "--resume and --out are both given", "a run goes on in its own folder"
         raise ConfigError(explain("narae train", given, rule, "leave --out out"))

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from narae.vision.models.weights import load_weights
+
 from .callback import Callback
 from .callbacks.schedule import Schedule
 from .chosen import callbacks_of
@@ -12,7 +14,11 @@ from .trainer import Trainer
 
 
 def build(
-    recipe: Recipe, folder: Path | None = None, callbacks: Sequence[Callback] = ()
+    recipe: Recipe,
+    folder: Path | None = None,
+    callbacks: Sequence[Callback] = (),
+    weights: str | None = None,
+    ignore_mismatched: bool = False,
 ) -> Trainer:
     """Everything that a recipe names, made in the order that its random stream goes by.
 
@@ -20,10 +26,14 @@ def build(
         recipe: with its settings.
         folder: where to look for data first.
         callbacks: more than the recipe and its settings ask for.
+        weights: what the model begins with, as `load_weights` takes it; random numbers if None.
+        ignore_mismatched: leave out weights of other shapes.
     """
     settings = recipe.settings
     recipe.seed()
     data, model = recipe.data(folder), recipe.model()
+    if weights is not None:
+        load_weights(model, weights, ignore_mismatched)
     optimizer = recipe.part("optimizer")(model)  # type: ignore[misc]
     own = recipe.part("callbacks")
     found = [*callbacks_of(settings, model), *(own(model) if own else ()), *callbacks]

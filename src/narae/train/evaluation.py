@@ -69,8 +69,11 @@ class Evaluation:
         """Write a picture: the run's curves, the confusion matrix, the surest mistakes.
 
         Raises:
-            DataError: where there are no classes.
+            DataError: where there are no classes, or no curves.
         """
+        if not run.history:
+            given, rule = f"{run.title} has no curves", "the picture shows those of a run"
+            raise DataError(explain("evaluate", given, rule, "leave --picture out"))
         if self.confusion is None or self.outputs is None or self.targets is None:
             given, rule = f"{run.recipe.name} has no classes", "the picture shows their confusion"
             raise DataError(explain("evaluate", given, rule))
@@ -78,7 +81,7 @@ class Evaluation:
         shown = None
         if self.images is not None and self.images.ndim in (3, 4):
             shown = worst_mistakes(self.images, self.targets, shares)
-        training_figure(run.folder.history(), self.confusion, self.classes, path, run.title, shown)
+        training_figure(run.history, self.confusion, self.classes, path, run.title, shown)
 
 
 def evaluate_run(
@@ -92,7 +95,7 @@ def evaluate_run(
         part: which data.
         batch_size: samples at once; the result does not depend on it.
     """
-    trainer = build(run.recipe, data_dir or run.folder.data_dir)
+    trainer = build(run.recipe, data_dir or run.data_dir)
     trainer.model.load_state_dict(run.model.state_dict())
     trainer.judged = trainer.model
     loader = getattr(trainer.data, part)

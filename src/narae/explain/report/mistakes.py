@@ -81,11 +81,12 @@ def is_picture(sample: Array) -> bool:
     return small and (len(shape) == 2 or (len(shape) == 3 and shape[0] in (1, 3)))
 
 
-def data_uri(picture: Array) -> str:
+def data_uri(picture: Array, largest: int = _LARGEST_SIDE) -> str:
     """A picture as an address that holds its PNG; from its darkest to its brightest number.
 
     Args:
         picture: (height, width), or (channels, height, width) with 1 or 3 channels.
+        largest: pixels of the longer side; a larger picture is thinned out.
 
     Raises:
         ShapeError: for another shape.
@@ -93,10 +94,11 @@ def data_uri(picture: Array) -> str:
     >>> data_uri(np.zeros((2, 3)))[:22]
     'data:image/png;base64,'
     """
-    return "data:image/png;base64," + base64.b64encode(png(shades(picture))).decode("ascii")
+    file = png(shades(picture, largest))
+    return "data:image/png;base64," + base64.b64encode(file).decode("ascii")
 
 
-def shades(picture: Array) -> npt.NDArray[np.uint8]:
+def shades(picture: Array, largest: int = _LARGEST_SIDE) -> npt.NDArray[np.uint8]:
     """The bytes of a picture, (height, width) or (height, width, 3), not larger than shown."""
     if not is_picture(picture):
         rule = "a picture is (height, width) or (channels, height, width) with 1 or 3 channels"
@@ -104,7 +106,7 @@ def shades(picture: Array) -> npt.NDArray[np.uint8]:
     image = np.nan_to_num(np.asarray(picture, np.float64))
     if image.ndim == 3:
         image = image[0] if len(image) == 1 else image.transpose(1, 2, 0)
-    step = -(-max(image.shape[:2]) // _LARGEST_SIDE)
+    step = -(-max(image.shape[:2]) // largest)
     image = image[::step, ::step]
     low, high = image.min(), image.max()
     spread = (image - low) / (high - low) if high > low else np.zeros(image.shape)

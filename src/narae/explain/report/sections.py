@@ -26,6 +26,7 @@ _LOG_FROM_RATIO = 50.0
 _MOST_CLASSES, _WORST_CLASSES = 20, 15
 _MOST_CONFUSIONS = 8
 _MOST_BARS = 60
+_LARGEST_EXAMPLE = 640  # pixels: a recipe draws fine lines and names
 _PARTS = ("data", "step", "validation", "saving")
 _NAMES = {"lr": "learning rate", "grad_norm": "gradient norm"}
 
@@ -322,7 +323,7 @@ def examples(facts: Facts) -> str:
     for example in facts.examples:
         title = escaped(example.title)
         if example.picture is not None and is_picture(example.picture):
-            uri = data_uri(example.picture)
+            uri = data_uri(example.picture, _LARGEST_EXAMPLE)
             text = f'<br><span class="soft">{escaped(example.text)}</span>' if example.text else ""
             parts.append(
                 f'<figure><img src="{uri}" alt="{title}">'

@@ -16,8 +16,7 @@ from narae.optim import AdamW, Optimizer
 from narae.optim.lr_scheduler import LRScheduler, OneCycleLR
 from narae.tensors import Tensor
 from narae.train import Data, Settings
-from narae.vision.datasets import CIFAR10, ImageFolder
-from narae.vision.places import train_and_test_folders
+from narae.vision.datasets.cifar_pictures import cifar10_or_folders
 from narae.vision.transforms import Compose, Normalize, RandomCrop, RandomHorizontalFlip, ToTensor
 
 SETTINGS = Settings(epochs=12)
@@ -27,13 +26,7 @@ def data(folder: Path | None, batch_size: int = 128, workers: int = 0) -> Data:
     # Means and standard deviations of all training pixels, by channel.
     plain: list[Any] = [ToTensor(), Normalize((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))]
     changed: list[Any] = [RandomCrop(32, padding=4), RandomHorizontalFlip(), *plain]
-    pictures = train_and_test_folders(folder)
-    if pictures is not None:
-        train: Any = ImageFolder(pictures / "train", Compose(changed))
-        test: Any = ImageFolder(pictures / "test", Compose(plain))
-    else:
-        train = CIFAR10(folder, train=True, transform=Compose(changed), download=True)
-        test = CIFAR10(folder, train=False, transform=Compose(plain), download=True)
+    train, test = cifar10_or_folders(folder, Compose(changed), Compose(plain))
     loader = DataLoader(train, batch_size, shuffle=True, num_workers=workers)
     return Data(loader, DataLoader(test, 256), train.classes)
 

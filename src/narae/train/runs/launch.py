@@ -43,6 +43,8 @@ def start(
     quiet: bool = False,
     tell: Callable[[str], None] = lambda line: None,
     command: Sequence[str] = (),
+    weights: str | None = None,
+    ignore_mismatched: bool = False,
 ) -> tuple[RunFolder, Trainer]:
     """Train a recipe with its settings in a new folder.
 
@@ -53,13 +55,16 @@ def start(
         quiet: show nothing while training.
         tell: called with lines for the user.
         command: the words of the command line, to be kept.
+        weights, ignore_mismatched: what the model begins with, as for `build`.
 
     Raises:
         MissingExtraError: if a library that the run will need is not installed.
     """
     _check_libraries(recipe)
-    trainer = build(recipe, data_dir)
+    trainer = build(recipe, data_dir, (), weights, ignore_mismatched)
     about = {**_about(trainer), "id": secrets.token_hex(8)}
+    if weights is not None:
+        about |= {"weights": weights, "ignore_mismatched": ignore_mismatched}
     with _disk_errors(out):
         folder = RunFolder.create(recipe, out, about, data_dir, command)
     with _disk_errors(folder.path), run_lock(folder.path):
@@ -91,7 +96,7 @@ def resume(
     _check_libraries(recipe)
     with _disk_errors(folder.path), run_lock(folder.path):
         remove_leftovers(folder.path)
-        trainer = build(recipe, data_dir)
+        trainer = build(recipe, data_dir, (), *_first_weights(folder))
         _take_part(trainer, folder, recipe, quiet)
         if not _keeper(trainer).resume(trainer, checkpoint):  # killed before the first one
             logger.warning("%s holds no checkpoint: the run begins at its beginning", folder.path)
@@ -100,6 +105,14 @@ def resume(
         (folder.path / RESULT).unlink(missing_ok=True)
         _run(trainer, folder, recipe, tell)
     return trainer
+
+
+def _first_weights(folder: RunFolder) -> tuple[str | None, bool]:
+    """What the model of a run began with, for one that was killed before its first checkpoint."""
+    if folder.checkpoints.steps():
+        return None, False
+    about = folder.plan().about
+    return about.get("weights"), bool(about.get("ignore_mismatched"))
 
 
 def _take_part(trainer: Trainer, folder: RunFolder, recipe: Recipe, quiet: bool) -> None:
