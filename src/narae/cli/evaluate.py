@@ -43,7 +43,7 @@ def add_model_options(parser: Any) -> None:
 
 def run(options: Any) -> int:
     """Judge and print."""
-    from narae.train.evaluation import evaluate_run
+    from narae.train.runs.evaluation import evaluate_run
     from narae.train.runs.saved import load_run
 
     saved = load_run(options.checkpoint, options.recipe)

@@ -29,7 +29,7 @@ def add_parser(commands: Any) -> Any:
 
 def run(options: Any) -> int:
     """Classify and print."""
-    from narae.train.pictures import Answer, predict_files
+    from narae.train.runs.predictions import Answer, predict_files
     from narae.train.runs.saved import load_run
 
     saved = load_run(options.checkpoint, options.recipe)

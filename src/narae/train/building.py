@@ -5,8 +5,8 @@ from pathlib import Path
 
 from .callback import Callback
 from .callbacks.schedule import Schedule
-from .chosen import callbacks_of
 from .recipe import Recipe
+from .setting_callbacks import callbacks_of
 from .step import inputs_then_target, no_metrics
 from .trainer import Trainer
 
@@ -43,7 +43,7 @@ def build(
         evaluate=recipe.part("evaluate"),
         callbacks=found,
         epochs=settings.epochs,
-        every=settings.validate_every,
+        validate_every=settings.epochs_per_validation,
         accumulate=settings.accumulate,
         precision=settings.precision,
         compile=settings.compile,

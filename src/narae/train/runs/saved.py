@@ -7,11 +7,12 @@ from typing import Any
 from narae.base.errors import FileFormatError, MissingDataError, explain
 from narae.io import load
 
+from ..building import build
 from ..recipe import Recipe
+from ..trainer import Trainer
 from .folder import RunFolder
+from .places import RUNS
 from .run_file import PLAN, Plan
-
-_RUNS = Path("runs")
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,16 @@ class SavedRun:
     def title(self) -> str:
         """The recipe, the epoch and the file, in a few words."""
         return f"{self.recipe.name}, epoch {self.epoch} ({self.path})"
+
+    def trainer(self, data_dir: Path | None = None) -> Trainer:
+        """A trainer of the recipe that judges the saved weights.
+
+        Args:
+            data_dir: a folder to look for data in first; that of the run if None.
+        """
+        made = build(self.recipe, data_dir or self.folder.data_dir)
+        made.model.load_state_dict(self.model.state_dict())
+        return made
 
 
 def load_run(path: Path | None = None, recipe: str | None = None) -> SavedRun:
@@ -106,8 +117,8 @@ def find_run(path: Path | None = None) -> tuple[RunFolder, Path]:
 
 
 def _newest() -> Path:
-    found = [path.parent for path in _RUNS.glob(f"*/{PLAN}") if any(path.parent.glob("*/*"))]
+    found = [path.parent for path in RUNS.glob(f"*/{PLAN}") if any(path.parent.glob("*/*"))]
     if not found:
-        given, rule = f"there is no run in {_RUNS}/", "a trained model is needed"
+        given, rule = f"there is no run in {RUNS}/", "a trained model is needed"
         raise MissingDataError(explain("run", given, rule, "train first: narae train"))
     return max(found, key=lambda path: (path / PLAN).stat().st_mtime)
