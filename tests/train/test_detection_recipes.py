@@ -12,7 +12,7 @@ import pytest
 from narae.cli import main
 from narae.errors import DataError
 from narae.train.building import build
-from narae.train.evaluation import evaluate_run
+from narae.train.runs.evaluation import evaluate_run
 from narae.train.example import Example
 from narae.train.recipe import load_recipe
 from narae.train.runs.saved import load_run
@@ -64,7 +64,7 @@ def test_recipes_are_short_and_say_what_they_reach(name):
 def test_cells_are_learned_judged_and_drawn(name, kind, bccd, tmp_path, monkeypatch, capsys):
     """I17, I19: from the command line to a picture with boxes."""
     monkeypatch.chdir(tmp_path)
-    width = ["width=4", "ema=0", "every=1"]
+    width = ["width=4", "ema=0", "validate_every=1"]
     run = ["train", name, "--epochs", "2", "--batch-size", "2", "--data-dir", str(bccd)]
     assert main([*run, "--set", *width, "--out", "run", "-q"]) == 0
     records = [json.loads(x) for x in Path("run/metrics.jsonl").read_text().splitlines()]

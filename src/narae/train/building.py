@@ -7,8 +7,8 @@ from narae.vision.models.weights import load_weights
 
 from .callback import Callback
 from .callbacks.schedule import Schedule
-from .chosen import callbacks_of
 from .recipe import Recipe
+from .setting_callbacks import callbacks_of
 from .step import inputs_then_target, no_metrics
 from .trainer import Trainer
 
@@ -53,7 +53,7 @@ def build(
         evaluate=recipe.part("evaluate"),
         callbacks=found,
         epochs=settings.epochs,
-        every=settings.validate_every,
+        validate_every=settings.epochs_per_validation,
         accumulate=settings.accumulate,
         precision=settings.precision,
         compile=settings.compile,

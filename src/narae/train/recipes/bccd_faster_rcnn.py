@@ -28,7 +28,7 @@ __all__ = ["INPUT_SHAPE", "SETTINGS", "data", "evaluate", "examples", "forward",
 __all__ += ["metrics", "model", "optimizer", "predict", "schedule"]
 
 # Choosing regions is plain Python, between networks that are compiled by themselves.
-SETTINGS = Settings(epochs=40, every=5, ema=0.99, monitor="val_ap50", compile=False)
+SETTINGS = Settings(epochs=40, validate_every=5, ema=0.99, monitor="val_ap50", compile=False)
 
 
 def model(width: int = 16, hidden: int = 256) -> nn.Module:

@@ -23,7 +23,7 @@ from narae.vision.models.detection import Limits, SmallBackbone, YOLOv1
 from narae.vision.models.detection.losses import detector_losses, parts_of, total_loss
 from narae.vision.transforms import joint
 
-SETTINGS = Settings(epochs=60, every=5, ema=0.99, monitor="val_ap50")
+SETTINGS = Settings(epochs=60, validate_every=5, ema=0.99, monitor="val_ap50")
 INPUT_SHAPE = (3, 240, 320)
 
 

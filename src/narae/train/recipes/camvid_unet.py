@@ -24,7 +24,7 @@ from narae.vision.models.segmentation import unet
 __all__ = ["INPUT_SHAPE", "SETTINGS", "data", "evaluate", "examples", "loss", "model"]
 __all__ += ["optimizer", "predict", "schedule"]
 
-SETTINGS = Settings(epochs=60, every=10, monitor="val_mean_iou")
+SETTINGS = Settings(epochs=60, validate_every=10, monitor="val_mean_iou")
 
 
 def model(width: int = 12, dropout: float = 0.1) -> nn.Module:
