@@ -55,7 +55,8 @@ def streets(tmp_path_factory) -> Path:
 def test_recipe_learns_and_says_what_it_sees(name, streets, tmp_path, monkeypatch, capsys):
     """I11: per pixel; training, evaluation, prediction with a drawing, and the report."""
     monkeypatch.chdir(tmp_path)
-    given = [
+    given = ["--data-dir", str(streets), "--epochs", "6"]
+    given += ["--set", "validate_every=3", "batch_size=4"]
         "--data-dir",
         str(streets),
         "--epochs",

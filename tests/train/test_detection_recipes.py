@@ -12,9 +12,9 @@ import pytest
 from narae.cli import main
 from narae.errors import DataError
 from narae.train.building import build
-from narae.train.runs.evaluation import evaluate_run
 from narae.train.example import Example
 from narae.train.recipe import load_recipe
+from narae.train.runs.evaluation import evaluate_run
 from narae.train.runs.saved import load_run
 from narae.vision.models.detection import SmallFasterRCNN, YOLOv1
 
