@@ -57,14 +57,6 @@ def test_recipe_learns_and_says_what_it_sees(name, streets, tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     given = ["--data-dir", str(streets), "--epochs", "6"]
     given += ["--set", "validate_every=3", "batch_size=4"]
-        "--data-dir",
-        str(streets),
-        "--epochs",
-        "6",
-        "--set",
-        "validate_every=3",
-        "batch_size=4",
-    ]
     assert main(["train", name, "-q", "--out", "run", *given]) == 0
     history = RunFolder(Path("run")).history()
     # Three classes of eleven occur, and no other may be called: chance is far below.
