@@ -41,11 +41,19 @@ def test_python_m_narae():
     assert done.returncode == 0
     names = [line.partition(":")[0] for line in done.stdout.splitlines() if line[0] != " "]
     assert names == [
+        "bccd-faster-rcnn",
+        "bccd-yolo",
+        "camvid-fcn",
+        "camvid-unet",
         "cifar-cnn",
+        "cifar-resnet18",
+        "cifar-resnet20",
+        "cifar-vit",
         "digits-cnn",
         "fashion-cnn",
         "linear-regression",
         "mnist-cnn",
+        "mnist-detection",
         "mnist-mlp",
     ]
     bad = subprocess.run(
@@ -82,7 +90,7 @@ def test_the_settings_of_a_recipe_are_listed(capsys):
         (["train", "--batchsize=3"], "did you mean --batch-size?"),
         (["train", "digits-cn"], "there is no recipe 'digits-cn'"),
         (["train", "digits-cn"], "did you mean digits-cnn?"),
-        (["train", "zzz"], "one of cifar-cnn, digits-cnn, fashion-cnn"),
+        (["train", "zzz"], "cifar-vit, digits-cnn, fashion-cnn"),
         (["train", "digits-cnn", "more"], "'more' is one word too many"),
         (["train", "--epochs", "many"], "argument --epochs: 'many' is not a whole number"),
         (["train", "--epochs", "0"], "0 is not at least 1"),

@@ -228,8 +228,8 @@ class Recipe:
 def recipe_names() -> dict[str, Card]:
     """The recipes that come along, by name, without running them.
 
-    >>> list(recipe_names())[:3]
-    ['cifar-cnn', 'digits-cnn', 'fashion-cnn']
+    >>> [name for name in recipe_names() if name.startswith("digits")]
+    ['digits-cnn']
     """
     files = sorted(_BUILT_IN.glob("[!_]*.py"))
     return {file.stem.replace("_", "-"): read_card(file) for file in files}

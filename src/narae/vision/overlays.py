@@ -25,6 +25,12 @@ from .transforms.functional.shaping import resize
 Array = npt.NDArray[Any]
 
 _GOLDEN = 0.618034  # neighbours on the wheel of hues are far apart in the list
+_DISTINCT: tuple[Colour, ...] = (
+    (230, 25, 75), (60, 180, 75), (255, 225, 25), (0, 130, 200), (245, 130, 48),
+    (145, 30, 180), (70, 240, 240), (240, 50, 230), (210, 245, 60), (250, 190, 212),
+    (0, 128, 128), (220, 190, 255), (170, 110, 40), (255, 250, 200), (128, 0, 0),
+    (170, 255, 195), (128, 128, 0), (255, 215, 180), (0, 0, 128), (128, 128, 128),
+)  # fmt: skip
 _ROW, _SQUARE, _GAP = 14, 10, 4  # pixels of a legend's line
 _LEAST_SHARE = 0.005  # what the text of an answer leaves out
 
@@ -32,13 +38,14 @@ _LEAST_SHARE = 0.005  # what the text of an answer leaves out
 def class_colours(count: int) -> list[Colour]:
     """Colours that are easy to tell apart, one a class.
 
+    Source of the first twenty: S. Trubetskoy, "List of 20 simple, distinct colors", 2017; more are
+    hues from all around the wheel.
+
     >>> class_colours(2)
-    [(230, 69, 69), (69, 116, 230)]
+    [(230, 25, 75), (60, 180, 75)]
     """
-    hues = [place * _GOLDEN % 1 for place in range(count)]
-    brightness = [(0.9, 0.65)[place // 6 % 2] for place in range(count)]
-    rows = zip(hues, brightness, strict=True)
-    return [_bytes_of(colorsys.hsv_to_rgb(hue, 0.7, value)) for hue, value in rows]
+    hues = [place * _GOLDEN % 1 for place in range(count - len(_DISTINCT))]
+    return [*_DISTINCT[:count], *(_bytes_of(colorsys.hsv_to_rgb(hue, 0.7, 0.8)) for hue in hues)]
 
 
 def _bytes_of(colour: tuple[float, float, float]) -> Colour:

@@ -2,8 +2,8 @@
 
 task:   find things
 data:   BCCD, 292 images to learn from and 72 to test on, 3 classes (`--data-dir`)
-expect: val_ap50 0.60
-time:   15 min
+expect: val_ap50 0.66
+time:   5 min
 """
 
 from pathlib import Path
