@@ -141,7 +141,7 @@ def test_recipes_that_come_along_are_short_and_say_what_they_are(name):
     """H1: data, model, loss and algorithm are the parts of every recipe."""
     recipe = load_recipe(name)
     assert set(recipe.card.fields) == set(FIELDS)
-    assert len(recipe.source.splitlines()) <= 70
+    assert sum(map(bool, recipe.source.split(b"\n"))) <= 60  # beside empty lines
     assert all(recipe.part(part) is not None for part in ("data", "model", "loss", "optimizer"))
     assert recipe.sha256 == hashlib.sha256(recipe.path.read_bytes()).hexdigest()
     assert recipe.comes_along

@@ -2,8 +2,8 @@
 
 task:   find things
 data:   BCCD, 292 images to learn from and 72 to test on, 3 classes (`--data-dir`)
-expect: val_ap50 0.69
-time:   8 min
+expect: val_ap50 0.82
+time:   30 min
 """
 
 import narae.nn as nn

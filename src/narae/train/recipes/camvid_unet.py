@@ -2,8 +2,8 @@
 
 task:   classify pixels
 data:   CamVid, 367 frames to learn from and 233 to test on, 240 x 180 (`--data-dir`)
-expect: val_mean_iou 0.40
-time:   60 min
+expect: not measured yet
+time:   not measured yet
 """
 
 import narae.nn as nn
