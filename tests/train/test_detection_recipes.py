@@ -133,6 +133,6 @@ def test_the_lineage_is_one_command(tmp_path, monkeypatch, capsys):
 def test_digits_are_found():
     """I17, I19: minutes of training find digits of MNIST, or of scikit-learn."""
     for detector, epochs in (("faster-rcnn", 12), ("yolo", 40)):
-        settings = {"items": 400, "detector": detector, "epochs": epochs, "every": epochs}
+        settings = {"items": 400, "detector": detector, "epochs": epochs, "validate_every": epochs}
         numbers = build(load_recipe("mnist-detection").changed(settings)).fit()
         assert numbers["val_ap50"] > 0.5
