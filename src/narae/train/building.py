@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from narae.vision.models.weights import load_weights
-
 from .callback import Callback
 from .callbacks.schedule import Schedule
 from .recipe import Recipe
@@ -33,6 +31,8 @@ def build(
     recipe.seed()
     data, model = recipe.data(folder), recipe.model()
     if weights is not None:
+        from narae.vision.models.weights import load_weights  # loads every model of pictures
+
         load_weights(model, weights, ignore_mismatched)
     optimizer = recipe.part("optimizer")(model)  # type: ignore[misc]
     own = recipe.part("callbacks")
