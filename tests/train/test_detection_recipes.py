@@ -132,7 +132,7 @@ def test_the_lineage_is_one_command(tmp_path, monkeypatch, capsys):
 @pytest.mark.long
 def test_digits_are_found():
     """I17, I19: minutes of training find digits of MNIST, or of scikit-learn."""
-    for detector, epochs in (("faster-rcnn", 12), ("yolo", 40)):
+    for detector, epochs in (("faster-rcnn", 16), ("yolo", 60)):
         settings = {"items": 400, "detector": detector, "epochs": epochs, "validate_every": epochs}
         numbers = build(load_recipe("mnist-detection").changed(settings)).fit()
         assert numbers["val_ap50"] > 0.5
