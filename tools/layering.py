@@ -72,6 +72,7 @@ FORBIDDEN = frozenset({"torch", "torchvision", "tensorflow"})
 DISTRIBUTION = {
     "PIL": "pillow",
     "sklearn": "scikit-learn",
+    "huggingface_hub": "huggingface-hub",
     "jaxlib": "jax",
     "mlflow": "mlflow-skinny",
     "mpl_toolkits": "matplotlib",

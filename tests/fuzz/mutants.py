@@ -75,7 +75,7 @@ def check(read: Callable[[Path], object], original: bytes, file: Path, count: in
     refused = 0
     for first in range(0, count, IN_A_CHILD):
         numbers = range(first, min(first + IN_A_CHILD, count))
-        status, said = _in_a_child(lambda numbers=numbers: _read_all(read, original, file, numbers))
+        status, said = in_a_child(lambda numbers=numbers: _read_all(read, original, file, numbers))
         assert status == 0, f"mutants {numbers} of {file.name}: status {status}\n{said}"
         refused += int(said)
     return refused
@@ -97,23 +97,25 @@ def _read_all(read: Callable[[Path], object], original: bytes, file: Path, numbe
     return str(refused)
 
 
-def _in_a_child(work: Callable[[], str]) -> tuple[int, str]:
+def in_a_child(
+    work: Callable[[], str], room: int = ROOM, seconds: int = SECONDS
+) -> tuple[int, str]:
     """What a function says in a process of its own, and how that ended."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reader)
-        os._exit(_guarded(work, writer))
+        os._exit(_guarded(work, writer, room, seconds))
     os.close(writer)
     with os.fdopen(reader, "rb") as pipe:
         said = pipe.read().decode("utf-8", "replace")
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), said
 
 
-def _guarded(work: Callable[[], str], writer: int) -> int:
-    resource.setrlimit(resource.RLIMIT_AS, (ROOM, ROOM))
+def _guarded(work: Callable[[], str], writer: int, room: int, seconds: int) -> int:
+    resource.setrlimit(resource.RLIMIT_AS, (room, room))
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.alarm(SECONDS)
+    signal.alarm(seconds)
     sys.addaudithook(_refuse)
     try:
         said, code = work(), 0

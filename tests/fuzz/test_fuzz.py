@@ -9,6 +9,7 @@ own way.
 from __future__ import annotations
 
 import io
+import pickle
 import sys
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from narae.train.checkpoint_folder import CheckpointFolder
 from narae.train.recipe import recipe_names
 from narae.train.runs.folder import RunFolder
 from tests.fuzz.mutants import check
+from tests.hostile_files import GOOD
 from tests.train.small_recipe import SIDES
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="children are forks")
@@ -138,6 +140,41 @@ def test_weights(tmp_path, count):
     file = tmp_path / "a.safetensors"
     save({"w": narae.arange(12.0).reshape(3, 4), "epoch": 3, "names": ["x", "y"]}, file)
     assert check(narae.load, file.read_bytes(), tmp_path / "mutant.safetensors", count) > count // 2
+
+
+def test_weights_of_torch(tmp_path, count):
+    """A zip as `torch.save` writes it, with everything in it that it may hold."""
+    file, base = tmp_path / "a.pt", narae.arange(12.0)
+    model = narae.nn.Sequential(narae.nn.Linear(2, 3), narae.nn.BatchNorm1d(3))
+    state = {"state": model.state_dict(), "w": model[0].weight, "epoch": (3, "x", None)}
+    state["views"] = [base[2:8], base.view(3, 4).T, base[:0]]
+    state["short"] = [narae.ones(3, dtype=x) for x in (narae.bfloat16, narae.uint16)]
+    save(state, file)
+    assert check(narae.load, file.read_bytes(), tmp_path / "mutant.pt", count) > count // 2
+
+
+def test_weights_of_old_torch(tmp_path, count):
+    assert check(narae.load, GOOD["old"], tmp_path / "mutant.pt", count) > count // 3
+
+
+def test_programs_of_pickles(tmp_path, count):
+    """The program alone, without the checksum of a zip before it."""
+    data = pickle.dumps({"a": np.arange(6.0).reshape(2, 3), "b": [1, (2.5, {"c": {3}})]}, 4)
+    assert check(narae.load, data, tmp_path / "mutant.pkl", count) > count // 3
+
+
+def test_headers_of_safetensors(tmp_path, count):
+    """A file of another library's, without a checksum."""
+    assert check(narae.load, GOOD["safetensors"], tmp_path / "mutant", count) > count // 2
+
+
+def test_indexes_of_shards(tmp_path, count):
+    save({"a": narae.ones(2)}, tmp_path / "one.safetensors")
+    save({"b": narae.ones(3)}, tmp_path / "two.safetensors")
+    index = b'{"metadata": {"total_size": 20}, "weight_map": {"a": "one.safetensors", '
+    index += b'"b": "two.safetensors"}}'
+    narae.load(_written(tmp_path / "good.index.json", index))
+    assert check(narae.load, index, tmp_path / "mutant.index.json", count) > count // 2
 
 
 def test_pictures_of_digits(tmp_path, count):

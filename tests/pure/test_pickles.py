@@ -22,7 +22,7 @@ PLAIN = st.recursive(
               st.binary(max_size=5)),
     lambda inner: st.one_of(
         st.lists(inner, max_size=3), st.dictionaries(st.text(), inner, max_size=3),
-        st.tuples(inner, inner), st.frozensets(st.integers(), max_size=3),
+        st.tuples(inner, inner), st.frozensets(st.integers(-(2**63), 2**63), max_size=3),
     ),
     max_leaves=6,
 )  # fmt: skip

@@ -192,7 +192,7 @@ def test_another_kind_of_file_is_refused(tmp_path, content, said):
 def test_missing_files_are_named(tmp_path):
     with pytest.raises(MissingDataError, match=r"there is no file .*nowhere"):
         narae.load(tmp_path / "nowhere")
-    with pytest.raises(FileFormatError, match="it is a folder"):
+    with pytest.raises(MissingDataError, match="holds no weights"):
         narae.load(tmp_path)
     with pytest.raises(MissingDataError, match="there is no folder"):
         narae.save({}, tmp_path / "no" / "folder")

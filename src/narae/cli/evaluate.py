@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from narae.base.errors import ConfigError, explain
+
 from .types import count
 
 
@@ -38,15 +40,48 @@ def add_model_options(parser: Any) -> None:
         metavar="FILE",
         help="a checkpoint or the folder of a run (default: the newest run in runs/)",
     )
-    parser.add_argument("--recipe", metavar="FILE", help="the recipe.py, if it is one of your own")
+    parser.add_argument(
+        "--recipe", metavar="FILE", help="the recipe.py, if it is one of your own; or a name"
+    )
+    add_weights_options(parser)
+
+
+def add_weights_options(parser: Any) -> None:
+    """Add the options that name weights from elsewhere."""
+    parser.add_argument(
+        "--weights",
+        metavar="PATH",
+        help="weights of a file or folder (.safetensors, .pt, .pth), or of a Hugging Face "
+        "repository OWNER/NAME",
+    )
+    parser.add_argument(
+        "--ignore-mismatched",
+        action="store_true",
+        help="leave out weights of other shapes, such as those of a head for other classes",
+    )
+
+
+def saved_model(options: Any, data_dir: Path | None = None) -> Any:
+    """The model that the options name.
+
+    Raises:
+        ConfigError: if they name two.
+    """
+    from narae.train.runs.saved import load_run, run_of_weights
+
+    if options.weights is None:
+        return load_run(options.checkpoint, options.recipe)
+    if options.checkpoint is not None:
+        given, rule = "--weights and --checkpoint are both given", "one model is looked at"
+        raise ConfigError(explain("narae", given, rule, "choose one"))
+    return run_of_weights(options.weights, options.recipe, options.ignore_mismatched, data_dir)
 
 
 def run(options: Any) -> int:
     """Judge and print."""
-    from narae.train.evaluation import evaluate_run
-    from narae.train.runs.saved import load_run
+    from narae.train.runs.evaluation import evaluate_run
 
-    saved = load_run(options.checkpoint, options.recipe)
+    saved = saved_model(options, options.data_dir)
     found = evaluate_run(saved, options.data_dir, options.part, options.batch_size)
     if options.json:
         print(json.dumps({"checkpoint": str(saved.path), **found.as_dict()}, indent=2))

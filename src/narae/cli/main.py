@@ -12,11 +12,14 @@ from typing import Any
 from narae.base.errors import NaraeError
 
 from . import (
+    convert,
     evaluate,
     export,
     find,
     generate,
+    inspect,
     logs,
+    models,
     predict,
     recipes,
     report,
@@ -27,12 +30,27 @@ from . import (
     train,
     translate,
 )
+from .codes import BAD_INPUT, BROKEN_PIPE, INTERRUPTED, OK
 from .parser import Parser, check_leftovers
 from .version import version_text
 
-OK, BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 0, 2, 130, 141
-_COMMANDS: tuple[ModuleType, ...] = (train, evaluate, predict, generate, translate, summary)
-_COMMANDS += (recipes, runs, report, sweep, find, export)
+_COMMANDS = (
+    train,
+    evaluate,
+    predict,
+    generate,
+    translate,
+    summary,
+    models,
+    recipes,
+    runs,
+    report,
+    sweep,
+    find,
+    export,
+    inspect,
+    convert,
+)
 logger = logging.getLogger("narae.cli")
 
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from .evaluate import add_model_options
+from .evaluate import add_model_options, saved_model
 from .types import count
 
 _BAR = 24
@@ -29,10 +29,9 @@ def add_parser(commands: Any) -> Any:
 
 def run(options: Any) -> int:
     """Classify and print."""
-    from narae.train.pictures import Answer, predict_files
-    from narae.train.runs.saved import load_run
+    from narae.train.runs.predictions import Answer, predict_files
 
-    saved = load_run(options.checkpoint, options.recipe)
+    saved = saved_model(options)
     found = predict_files(saved, options.images)
     if options.json:
         print(json.dumps([each.as_dict() for each in found], indent=2, default=str))

@@ -77,11 +77,11 @@ class _Packer:
         if isinstance(value, list | tuple):
             kind = "tuple" if isinstance(value, tuple) else "list"
             return {kind: [self.pack(each, (*path, i)) for i, each in enumerate(value)]}
-        raise DTypeError(_unknown(value, path))
+        raise DTypeError(unknown(value, path))
 
     def _pack_entry(self, key: Any, value: Any, path: tuple[Any, ...]) -> list[Any]:
         if type(key) not in _PLAIN:
-            raise DTypeError(_unknown(key, (*path, "a key")))
+            raise DTypeError(unknown(key, (*path, "a key")))
         return [key, self.pack(value, (*path, key))]
 
     def _pack_tensor(self, tensor: Tensor, path: tuple[Any, ...]) -> dict[str, Any]:
@@ -134,7 +134,8 @@ def _unpack_tensor(packed: dict[str, Any], array: Array) -> Tensor:
     return tensor.requires_grad_() if packed.get("requires_grad") else tensor
 
 
-def _unknown(value: Any, path: tuple[Any, ...]) -> str:
+def unknown(value: Any, path: tuple[Any, ...]) -> str:
+    """The message for what cannot be saved, and where it is."""
     where = "".join(f"[{key!r}]" for key in path) or "the object"
     return explain(
         "save",

@@ -5,7 +5,9 @@ Every function works in place, without recording gradients, and returns its tens
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from narae.base.errors import ShapeError
@@ -69,15 +71,44 @@ def _calculate_correct_fan(tensor: Tensor, mode: str) -> int:
 
 # --- random -----------------------------------------------------------------------------------
 
+_undrawn: ContextVar[bool] = ContextVar("undrawn", default=False)
+
+
+@contextmanager
+def undrawn() -> Iterator[None]:
+    """Build modules without drawing their weights: for those that are loaded, or only looked at.
+
+    `uniform_`, `normal_`, `trunc_normal_` and what is made of them leave tensors as they are, which
+    is whatever the memory holds; the random stream stays where it is.
+
+    >>> import narae
+    >>> narae.manual_seed(1), narae.rand(1)
+    (<...>, tensor([0.7576]))
+    >>> _ = narae.manual_seed(1)
+    >>> with undrawn():
+    ...     layer = narae.nn.Linear(30_000, 10_000)
+    >>> narae.rand(1)
+    tensor([0.7576])
+    """
+    token = _undrawn.set(True)
+    try:
+        yield
+    finally:
+        _undrawn.reset(token)
+
 
 def uniform_(tensor: Any, a: float = 0.0, b: float = 1.0, generator: Any = None) -> Any:
     """Uniform numbers in [a, b)."""
+    if _undrawn.get():
+        return tensor
     with no_grad():
         return tensor.uniform_(a, b, generator=generator)
 
 
 def normal_(tensor: Any, mean: float = 0.0, std: float = 1.0, generator: Any = None) -> Any:
     """Normal numbers."""
+    if _undrawn.get():
+        return tensor
     with no_grad():
         return tensor.normal_(mean, std, generator=generator)
 
@@ -101,6 +132,8 @@ def trunc_normal_(
             "values may be incorrect."
         )
     share = _normal_share((b - mean) / std) - _normal_share((a - mean) / std)
+    if _undrawn.get():
+        return tensor
     with no_grad():
         if share > 0.3:
             return _drawn_again(tensor, mean, std, a, b, generator)

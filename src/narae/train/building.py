@@ -5,14 +5,18 @@ from pathlib import Path
 
 from .callback import Callback
 from .callbacks.schedule import Schedule
-from .chosen import callbacks_of
 from .recipe import Recipe
+from .setting_callbacks import callbacks_of
 from .step import inputs_then_target, no_metrics
 from .trainer import Trainer
 
 
 def build(
-    recipe: Recipe, folder: Path | None = None, callbacks: Sequence[Callback] = ()
+    recipe: Recipe,
+    folder: Path | None = None,
+    callbacks: Sequence[Callback] = (),
+    weights: str | None = None,
+    ignore_mismatched: bool = False,
 ) -> Trainer:
     """Everything that a recipe names, made in the order that its random stream goes by.
 
@@ -20,12 +24,18 @@ def build(
         recipe: with its settings.
         folder: where to look for data first.
         callbacks: more than the recipe and its settings ask for.
+        weights: what the model begins with, as `load_weights` takes it; random numbers if None.
+        ignore_mismatched: leave out weights of other shapes.
     """
     settings = recipe.settings
     recipe.seed()
     data, model = recipe.data(folder), recipe.model()
     if data.tokenizer is not None:
         model.tokenizer = data.tokenizer  # part of its state, so that a saved model reads text
+    if weights is not None:
+        from narae.vision.models.weights import load_weights  # loads every model of pictures
+
+        load_weights(model, weights, ignore_mismatched)
     optimizer = recipe.part("optimizer")(model)  # type: ignore[misc]
     own = recipe.part("callbacks")
     found = [*callbacks_of(settings, model), *(own(model) if own else ()), *callbacks]
@@ -45,7 +55,7 @@ def build(
         evaluate=recipe.part("evaluate"),
         callbacks=found,
         epochs=settings.epochs,
-        every=settings.validate_every,
+        validate_every=settings.epochs_per_validation,
         accumulate=settings.accumulate,
         precision=settings.precision,
         compile=settings.compile,

@@ -42,7 +42,7 @@ def picture_input(image: Any, shape: Sequence[int]) -> Tensor:
     """
     ops: Any = require("PIL.ImageOps", "data", "reading pictures")
     channels, height, width = shape
-    plain = _on_white(image).convert("L" if channels == 1 else "RGB")
+    plain = on_white(image).convert("L" if channels == 1 else "RGB")
     if channels == 1 and _border_brightness(plain) > _BRIGHT:
         plain = ops.invert(plain)
     fitted = ops.pad(plain, (width, height)) if channels == 1 else ops.fit(plain, (width, height))
@@ -51,7 +51,8 @@ def picture_input(image: Any, shape: Sequence[int]) -> Tensor:
     return from_numpy(np.ascontiguousarray(planes))
 
 
-def _on_white(image: Any) -> Any:
+def on_white(image: Any) -> Any:
+    """A Pillow image on white paper, where it is transparent."""
     if "A" not in image.getbands() and "transparency" not in image.info:
         return image
     images: Any = require("PIL.Image", "data", "reading pictures")

@@ -5,13 +5,14 @@ from typing import Any
 
 from narae.tensors.random import fork_rng
 
+from ..init import undrawn
 from ..module import Module
 
 
 def skip_init(module_cls: Any, *args: Any, **kwargs: Any) -> Any:
     """A module whose weights are not meant to be used before something is loaded into them.
 
-    As in PyTorch, the random stream stays where it is. (The weights are drawn all the same.)
+    As in PyTorch, the random stream stays where it is.
 
     Raises:
         RuntimeError: for a class that is no module, or that does not take a `device`.
@@ -20,7 +21,7 @@ def skip_init(module_cls: Any, *args: Any, **kwargs: Any) -> Any:
         raise RuntimeError(f"Expected a Module; got {module_cls}")
     if "device" not in inspect.signature(module_cls).parameters:
         raise RuntimeError("Module must support a 'device' arg to skip initialization")
-    with fork_rng():
+    with fork_rng(), undrawn():
         return module_cls(*args, **kwargs)
 
 

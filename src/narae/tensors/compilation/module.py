@@ -55,7 +55,7 @@ class CompiledModule:
         arguments: list[Tensor] = []
         spec = flatten((args, kwargs), arguments, convert_arrays=True)
         with no_grad():
-            plan = self._forward._plan(spec, arguments)
+            plan = self._forward._plan(spec, [_as_leaf(x) for x in arguments])
         return self._apply(plan, arguments)
 
     def _apply(self, plan: Plan, arguments: Sequence[Tensor]) -> Any:
@@ -96,6 +96,11 @@ class CompiledModule:
             report = self._forward.explain(*args, **kwargs)
         parts = [part for pair in dict.fromkeys(self._pairs.values()) for part in pair.parts()]
         return Explanation(report.name, report.plans, tuple(parts))
+
+
+def _as_leaf(x: Tensor) -> Tensor:
+    """What is traced in place of an argument: what came before it is no part of the program."""
+    return x if x.is_leaf else x.detach().requires_grad_()
 
 
 def _operands(plan: Plan, arguments: Sequence[Tensor]) -> list[Tensor | None]:

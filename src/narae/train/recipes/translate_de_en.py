@@ -21,7 +21,7 @@ from narae.text.metrics import bleu
 from narae.text.models.transformer import TranslationTransformer
 from narae.train import Data, Settings
 
-SETTINGS = Settings(epochs=12, clip=1.0, every=3)
+SETTINGS = Settings(epochs=12, clip=1.0, validate_every=3)
 TOKENS, LENGTH, IGNORED = 8000, 96, -100
 
 

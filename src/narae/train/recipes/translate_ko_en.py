@@ -18,7 +18,7 @@ from narae.train import Data, Settings
 from .translate_de_en import count, evaluate, forward, loss, optimizer, schedule
 
 __all__ = ["count", "evaluate", "forward", "loss", "optimizer", "schedule"]
-SETTINGS = Settings(epochs=40, clip=1.0, every=5)
+SETTINGS = Settings(epochs=40, clip=1.0, validate_every=5)
 TOKENS, LENGTH = 1000, 96
 
 

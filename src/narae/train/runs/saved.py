@@ -1,17 +1,19 @@
 """A run that was saved: its recipe, its model with the best weights, and what is known of it."""
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from narae.base.errors import FileFormatError, MissingDataError, explain
+from narae.base.errors import ConfigError, FileFormatError, MissingDataError, explain
 from narae.io import load
 
-from ..recipe import Recipe
-from .folder import RunFolder
+from ..building import build
+from ..recipe import Recipe, load_recipe
+from ..trainer import Trainer
+from .folder import History, RunFolder
+from .places import RUNS
 from .run_file import PLAN, Plan
-
-_RUNS = Path("runs")
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class SavedRun:
     """What the folder of a run holds.
 
     Attributes:
-        folder: of the run.
+        folder: of the run; None for weights that no run of Narae's left.
         path: the file of the weights.
         plan: what was asked for.
         recipe: with the run's settings.
@@ -27,8 +29,8 @@ class SavedRun:
         epoch: at whose end they were saved.
     """
 
-    folder: RunFolder
-    path: Path
+    folder: RunFolder | None
+    path: Path | str
     plan: Plan
     recipe: Recipe
     model: Any
@@ -45,9 +47,31 @@ class SavedRun:
         return tuple(self.plan.about.get("input_shape", ()))
 
     @property
+    def data_dir(self) -> Path | None:
+        """Where the run looked for its data first, if that is still there."""
+        return None if self.folder is None else self.folder.data_dir
+
+    @property
+    def history(self) -> History:
+        """The numbers of its epochs."""
+        return {} if self.folder is None else self.folder.history()
+
+    @property
     def title(self) -> str:
         """The recipe, the epoch and the file, in a few words."""
+        if self.folder is None:
+            return f"{self.recipe.name} ({self.path})"
         return f"{self.recipe.name}, epoch {self.epoch} ({self.path})"
+
+    def trainer(self, data_dir: Path | None = None) -> Trainer:
+        """A trainer of the recipe that judges the saved weights.
+
+        Args:
+            data_dir: a folder to look for data in first; that of the run if None.
+        """
+        made = build(self.recipe, data_dir or self.data_dir)
+        made.model.load_state_dict(self.model.state_dict())
+        return made
 
 
 def load_run(path: Path | None = None, recipe: str | None = None) -> SavedRun:
@@ -69,6 +93,40 @@ def load_run(path: Path | None = None, recipe: str | None = None) -> SavedRun:
     model = chosen.model()
     model.load_state_dict(weights)
     return SavedRun(folder, file, folder.plan(), chosen, model.eval(), epoch)
+
+
+def run_of_weights(
+    weights: str,
+    recipe: str | None,
+    ignore_mismatched: bool = False,
+    data_dir: Path | None = None,
+) -> SavedRun:
+    """The model of a recipe with weights from elsewhere.
+
+    Args:
+        weights: a path, or a Hugging Face repository, as `narae.vision.models` take it.
+        recipe: a name, or a file of your own.
+        ignore_mismatched: leave out weights of other shapes.
+        data_dir: a folder to look for the data in, which tells the names of the classes.
+
+    Raises:
+        ConfigError: without a recipe.
+        DataError: if they are the weights of another model.
+    """
+    if recipe is None:
+        rule = "weights alone do not say which model they are of"
+        raise ConfigError(explain("weights", "there is no recipe", rule, "--recipe NAME"))
+    from narae.vision.models.weights import load_weights as give_weights
+
+    chosen = load_recipe(recipe)
+    model = chosen.model()
+    give_weights(model, weights, ignore_mismatched)
+    about: dict[str, Any] = {}
+    with contextlib.suppress(MissingDataError):  # a recipe may answer without its data
+        about["input_shape"] = chosen.sample_shape(data_dir)
+        about["classes"] = [str(name) for name in chosen.data(data_dir).classes]
+    plan = Plan(chosen.name, chosen.path, chosen.sha256, {}, {}, about)
+    return SavedRun(None, weights, plan, chosen, model.eval(), 0)
 
 
 def load_weights(file: Path) -> tuple[dict[str, Any], int]:
@@ -106,8 +164,8 @@ def find_run(path: Path | None = None) -> tuple[RunFolder, Path]:
 
 
 def _newest() -> Path:
-    found = [path.parent for path in _RUNS.glob(f"*/{PLAN}") if any(path.parent.glob("*/*"))]
+    found = [path.parent for path in RUNS.glob(f"*/{PLAN}") if any(path.parent.glob("*/*"))]
     if not found:
-        given, rule = f"there is no run in {_RUNS}/", "a trained model is needed"
+        given, rule = f"there is no run in {RUNS}/", "a trained model is needed"
         raise MissingDataError(explain("run", given, rule, "train first: narae train"))
     return max(found, key=lambda path: (path / PLAN).stat().st_mtime)
