@@ -11,11 +11,22 @@ from narae.base.errors import ConfigError, explain
 _INVALID_CHOICE = re.compile(r"invalid choice: '(?P<word>.*?)' \(choose from (?P<known>.*)\)")
 
 
+class _Help(argparse.HelpFormatter):
+    """Help whose first column has room for the names of commands, which are indented."""
+
+    def add_argument(self, action: argparse.Action) -> None:
+        super().add_argument(action)
+        for command in self._iter_indented_subactions(action):
+            width = len(self._format_action_invocation(command)) + self._current_indent
+            self._action_max_length = max(self._action_max_length, width)
+
+
 class Parser(argparse.ArgumentParser):
     """A parser that takes options at their full names only, and raises instead of exiting."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         options["allow_abbrev"] = False
+        options.setdefault("formatter_class", _Help)
         super().__init__(*arguments, **options)
 
     def error(self, message: str) -> NoReturn:
