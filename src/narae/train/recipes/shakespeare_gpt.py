@@ -2,8 +2,8 @@
 
 task:   predict the next character
 data:   Tiny Shakespeare, 1,003,854 characters to learn from and 111,540 to test on
-expect: val_loss 1.60
-time:   30 min
+expect: val_loss 1.53 (nats per character)
+time:   22 min
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ from narae.text.datasets import TinyShakespeare
 from narae.text.models.gpt import GPT
 from narae.train import Data, Settings
 
-SETTINGS = Settings(epochs=28, clip=1.0)
+SETTINGS = Settings(epochs=13, clip=1.0)
 CHARACTERS, LENGTH = 65, 128
 
 
