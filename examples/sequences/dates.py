@@ -1,6 +1,6 @@
 """Dates as people write them into dates as machines do: python dates.py [--steps 600]
 
-    "7 march 1998" -> "1998-03-07"
+    "07 march 1998" -> "1998-03-07"
 
 A small Transformer learns it from examples; the table shows how many of 500 new dates are right.
 """

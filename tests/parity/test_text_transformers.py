@@ -1,6 +1,7 @@
 """Models of text beside `transformers`: their weights, their generation."""
 
 import importlib.util
+import json
 
 import numpy as np
 import pytest
@@ -13,12 +14,18 @@ if importlib.util.find_spec("torchvision") is not None:
 transformers = pytest.importorskip("transformers")
 
 import narae  # noqa: E402
-from narae.base.errors import ConfigError, FileFormatError, MissingDataError  # noqa: E402
+from narae.base.errors import (  # noqa: E402
+    ConfigError,
+    DataError,
+    FileFormatError,
+    MissingDataError,
+)
 from narae.io import load, save  # noqa: E402
 from narae.text.generation.beam_search import beam_search  # noqa: E402
 from narae.text.generation.generate import generate  # noqa: E402
 from narae.text.generation.sampling import Sampling  # noqa: E402
 from narae.text.generation.stepping import Stepper  # noqa: E402
+from narae.text.tokenizers import Subwords  # noqa: E402
 from narae.text.weights.hugging_face import load_bert, load_gpt2  # noqa: E402
 
 TOKENS = np.random.default_rng(0).integers(3, 40, (3, 9))
@@ -123,14 +130,32 @@ def test_a_model_of_another_kind(tmp_path):
 
 def test_a_head_that_is_not_there(tmp_path):
     saved("BertModel", ("BertConfig", BERT), tmp_path)
-    with pytest.raises(ConfigError, match="the folder holds 'none'"):
+    with pytest.raises(ConfigError, match="the weights hold 'none'"):
         load_bert(tmp_path, head="mlm")
+    with pytest.raises(ConfigError, match="num_classes=N for a new classifier"):
+        load_bert(tmp_path, head="classifier")
+    with pytest.raises(ConfigError, match="none, mlm, classifier"):
+        load_bert(tmp_path, head="tagger")
+    with pytest.raises(ConfigError, match="num_classes is 3"):
+        load_bert(tmp_path, head="none", num_classes=3)
 
 
 def test_a_folder_without_weights(tmp_path):
     gpt2(tmp_path)
     (tmp_path / "model.safetensors").unlink()
     with pytest.raises(MissingDataError, match="no weights"):
+        load_gpt2(tmp_path)
+    (tmp_path / "config.json").unlink()
+    with pytest.raises(MissingDataError, match="openai-community/gpt2"):
+        load_gpt2(tmp_path)
+
+
+def test_a_config_without_a_size(tmp_path):
+    gpt2(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    del config["n_embd"]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(FileFormatError, match="no 'n_embd'"):
         load_gpt2(tmp_path)
 
 
@@ -139,15 +164,143 @@ def test_tensors_that_are_missing_too_many_or_of_another_size(tmp_path):
     file = tmp_path / "model.safetensors"
     whole = dict(load(file))
     name = next(name for name in whole if name.endswith("h.1.mlp.c_fc.bias"))
+    matrix = name.replace("bias", "weight")
     changes = {
-        "linear1.bias": {key: x for key, x in whole.items() if key != name},
+        "it lacks layers.1.linear1.bias": {key: x for key, x in whole.items() if key != name},
         "no rule knows extra": {**whole, "extra": whole[name]},
-        "size mismatch": {**whole, name: narae.zeros(3)},
+        r"layers.1.linear1.bias is \(3,\), in the model \(128,\)": {**whole, name: narae.zeros(3)},
+        r"layers.1.linear1.weight is \(9,\), in the model": {**whole, matrix: narae.zeros(9)},
     }
     for said, state in changes.items():
         save(state, file)
-        with pytest.raises(FileFormatError, match=said):
+        with pytest.raises(DataError, match=said):
             load_gpt2(tmp_path)
+
+
+def test_parts_of_a_joined_tensor_with_other_columns(tmp_path):
+    saved("BertModel", ("BertConfig", BERT), tmp_path)
+    file = tmp_path / "model.safetensors"
+    whole = dict(load(file))
+    name = next(name for name in whole if name.endswith("layer.0.attention.self.key.weight"))
+    save({**whole, name: narae.zeros(32, 31)}, file)
+    with pytest.raises(FileFormatError, match=r"key.weight is \(32, 31\)"):
+        load_bert(tmp_path)
+
+
+# --- other files, other heads ---------------------------------------------------------------
+
+
+def logits_of(model):
+    with narae.no_grad():
+        return model(narae.from_numpy(TOKENS)).numpy()
+
+
+def test_several_files_and_files_of_pytorch(tmp_path):
+    theirs = gpt2(tmp_path / "one")
+    wanted = logits_of(load_gpt2(tmp_path / "one"))
+    theirs.save_pretrained(tmp_path / "several", max_shard_size="40KB")
+    assert len(list((tmp_path / "several").glob("*.safetensors"))) > 1
+    np.testing.assert_array_equal(logits_of(load_gpt2(tmp_path / "several")), wanted)
+    theirs.config.save_pretrained(tmp_path / "old")
+    torch.save(theirs.state_dict(), tmp_path / "old" / "pytorch_model.bin")
+    np.testing.assert_array_equal(logits_of(load_gpt2(tmp_path / "old")), wanted)
+
+
+def test_names_of_layer_norms_in_old_files(tmp_path):
+    """`google-bert/bert-base-uncased` calls them gamma and beta."""
+    saved("BertModel", ("BertConfig", BERT), tmp_path)
+    wanted, file = logits_of(load_bert(tmp_path)), tmp_path / "model.safetensors"
+    old = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
+    state = {}
+    for name, x in dict(load(file)).items():
+        for today, once in old.items():
+            name = name.replace(today, once)
+        state[name] = x
+    assert sum(name.endswith("gamma") for name in state) == 5
+    save(state, file)
+    np.testing.assert_array_equal(logits_of(load_bert(tmp_path)), wanted)
+
+
+@pytest.mark.parametrize("activation", ["relu", "gelu_new"])
+def test_the_head_has_the_activation_of_the_encoder(activation, tmp_path):
+    config = ("BertConfig", {**BERT, "hidden_act": activation})
+    theirs, ours = saved("BertForMaskedLM", config, tmp_path), load_bert(tmp_path)
+    with torch.no_grad():
+        wanted = theirs(torch.from_numpy(TOKENS)).logits.numpy()
+    np.testing.assert_allclose(logits_of(ours), wanted, atol=1e-4)
+
+
+def test_a_classifier_of_other_classes(tmp_path):
+    config = ("BertConfig", {**BERT, "num_labels": 5})
+    saved("BertForSequenceClassification", config, tmp_path)
+    said = r"head.weight is \(5, 32\), in the model \(3, 32\).*num_classes=5 if these"
+    with pytest.raises(DataError, match=said):
+        load_bert(tmp_path, num_classes=3)
+    model = load_bert(tmp_path, num_classes=3, ignore_mismatched=True)
+    assert logits_of(model).shape == (3, 3)
+    kept, whole = model.bert.embedding.weight, load_bert(tmp_path).bert.embedding.weight
+    np.testing.assert_array_equal(kept.detach().numpy(), whole.detach().numpy())
+
+
+def test_a_new_classifier_on_weights_of_another_head(tmp_path):
+    saved("BertForMaskedLM", ("BertConfig", BERT), tmp_path)
+    model = load_bert(tmp_path, num_classes=4)
+    assert logits_of(model).shape == (3, 4)
+    same = load_bert(tmp_path, head="none")
+    with narae.no_grad():
+        wanted = same(narae.from_numpy(TOKENS)).numpy()
+        np.testing.assert_array_equal(model.bert(narae.from_numpy(TOKENS)).numpy(), wanted)
+
+
+def test_a_head_whose_matrix_is_not_the_embedding(tmp_path):
+    config = ("BertConfig", {**BERT, "tie_word_embeddings": False})
+    saved("BertForMaskedLM", config, tmp_path)
+    with pytest.raises(ConfigError, match="tie_word_embeddings"):
+        load_bert(tmp_path)
+    assert logits_of(load_bert(tmp_path, head="none")).shape == (3, 9, 32)
+
+
+# --- repositories ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """The folder of huggingface-hub with one repository, "some/gpt", and no network."""
+    constants = pytest.importorskip("huggingface_hub.constants")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    repository, commit = tmp_path / "hub/models--some--gpt", "0123456789abcdef" * 2 + "01234567"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs/main").write_text(commit)
+    folder = repository / "snapshots" / commit
+    gpt2(folder)
+    return folder
+
+
+def test_a_repository(hub, caplog):
+    tokenizer = Subwords.train("a b ab ba " * 9, 280)
+    model = load_gpt2("some/gpt")
+    np.testing.assert_array_equal(logits_of(model), logits_of(load_gpt2(hub)))
+    assert "without its tokenizer" in caplog.text
+    assert model.tokenizer is None
+    tokenizer.inner.save(str(hub / "tokenizer.json"))
+    ids = tokenizer.encode("ab ba")
+    assert load_gpt2("some/gpt@main").tokenizer.encode("ab ba") == ids
+    with pytest.raises(MissingDataError, match="hf download other/gpt"):
+        load_gpt2("other/gpt")
+
+
+def test_an_old_repository_without_a_network(hub):
+    """What was asked for when there was a network is remembered as not there."""
+    wanted = logits_of(load_gpt2(hub))
+    torch.save({n: torch.from_numpy(x.numpy().copy()) for n, x in load(hub).items()}, hub / "x")
+    (hub / "x").rename(hub / "pytorch_model.bin")
+    (hub / "model.safetensors").unlink()
+    gone = hub.parents[1] / ".no_exist" / hub.name
+    gone.mkdir(parents=True)
+    for name in ("model.safetensors", "model.safetensors.index.json"):
+        (gone / name).touch()
+    np.testing.assert_array_equal(logits_of(load_gpt2("some/gpt")), wanted)
 
 
 # --- generation -----------------------------------------------------------------------------

@@ -13,9 +13,11 @@ from narae.series import (
     LinearRecurrence,
     Naive,
     SeasonalNaive,
+    baseline_errors,
     latent_autoregression,
     order_curve,
     sunspots,
+    windows,
 )
 
 
@@ -83,6 +85,23 @@ def test_the_curve_does_not_see_what_comes_behind_the_cut():
         assert before[1] != after[1]
 
 
+def test_all_orders_are_judged_by_the_same_rows():
+    """A gap takes more windows from a long memory; each order passes over those of the longest."""
+    linear = pytest.importorskip("sklearn.linear_model")
+    values = simulated([0.6], length=300)
+    values[[40, 120, 200, 280]] = np.nan
+    curve = order_curve(values, (2, 9), cut=150)
+    both = np.lib.stride_tricks.sliding_window_view(values, 10)
+    rows = np.arange(9, 300)
+    whole = np.isfinite(both).all(axis=1)
+    parts = both[whole & (rows < 150)], both[whole & (rows >= 150)]
+    for order, errors in curve.items():
+        model = linear.LinearRegression().fit(parts[0][:, 9 - order : 9], parts[0][:, 9])
+        for part, error in zip(parts, errors, strict=True):
+            expected = np.square(model.predict(part[:, 9 - order : 9]) - part[:, 9]).mean()
+            assert error == pytest.approx(expected, rel=1e-8)
+
+
 def test_markov_is_order_one():
     """B6: = AR(1) special case"""
     values = simulated([0.8], constant=1.0)
@@ -142,6 +161,24 @@ def test_baselines():
         SeasonalNaive(6).forecast(past)
     with pytest.raises(ConfigError, match="season is 0"):
         SeasonalNaive(0)
+    with pytest.raises(ConfigError, match="0 steps"):
+        Naive().forecast(past, 0)
+    with pytest.raises(ShapeError, match=r"the past is \(4,\); it is"):
+        Naive().forecast(np.zeros(4))
+    with pytest.raises(DataError, match="no batches"):
+        baseline_errors([], 12)
+
+
+def test_errors_of_baselines_over_batches():
+    """Two batches of unlike sizes, two columns of which one is told."""
+    values = np.random.default_rng(0).normal(size=(40, 2))
+    found = windows(values, 6, 3, targets=1)
+    batches = [(found.past[a:b], found.future[a:b]) for a, b in ((0, 20), (20, len(found)))]
+    errors = baseline_errors(batches, season=4)
+    naive = np.abs(found.future[..., 0] - found.past[:, -1:, 0]).mean()
+    seasonal = np.abs(found.future[..., 0] - found.past[:, 2:5, 0]).mean()
+    assert errors["naive_mae"] == pytest.approx(naive)
+    assert errors["seasonal_mae"] == pytest.approx(seasonal)
 
 
 def test_what_ar_models_refuse():
@@ -154,7 +191,12 @@ def test_what_ar_models_refuse():
     model = Autoregression.fit(simulated([0.5], length=50), 4)
     with pytest.raises(ShapeError, match=r"\(2, 3, 1\); it is .* at least 4 rows"):
         model.forecast(np.zeros((2, 3, 1)))
-    with pytest.raises(ConfigError, match="no orders"):
-        order_curve(np.zeros(9), (), 5)
+    with pytest.raises(ConfigError, match="0 steps; at least 1"):
+        model.forecast(np.zeros((1, 4, 1)), 0)
+    with pytest.raises(DataError, match=r"5 windows for 5 weights and a constant.*smaller order"):
+        Autoregression.fit(np.arange(10.0) ** 2, 5)
+    for orders in ((), (0, 3)):
+        with pytest.raises(ConfigError, match="some to try, each at least 1"):
+            order_curve(np.zeros(9), orders, 5)
     with pytest.raises(ConfigError, match="it tells 2 steps"):
         LinearRecurrence(Autoregression.fit(np.arange(9.0), 1, 2))

@@ -9,7 +9,7 @@ import narae
 import narae.nn as nn
 import narae.nn.functional as F
 from narae.data import DataLoader
-from narae.errors import ConfigError, MissingExtraError, ShapeError
+from narae.errors import ConfigError, DataError, MissingExtraError, ShapeError
 from narae.optim import AdamW
 from narae.series import (
     CausalTransformer,
@@ -85,6 +85,40 @@ def test_a_tcn_is_the_papers():
     with narae.no_grad():
         found = net(narae.from_numpy(x.T[None].copy())).numpy()[0].T
     np.testing.assert_allclose(found, out, atol=1e-5)
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+def test_a_tcn_is_torchs_dilated_convolutions(depth):
+    torch = pytest.importorskip("torch")
+    narae.manual_seed(0)
+    net = TemporalConvNet(3, [5] * depth, kernel_size=3)
+    x = np.random.default_rng(0).normal(size=(2, 17, 3)).astype(np.float32)
+    out = torch.from_numpy(x).transpose(1, 2)
+    for number, block in enumerate(net.blocks):
+        kept, inner = out, out
+        for layer in (block.layers[0], block.layers[3]):
+            weight, bias = (_torch(p) for p in (layer.conv.weight, layer.conv.bias))
+            padded = torch.nn.functional.pad(inner, (2 * 2**number, 0))
+            inner = torch.nn.functional.conv1d(padded, weight, bias, dilation=2**number).relu()
+        if block.skip is not None:
+            kept = torch.nn.functional.conv1d(kept, *map(_torch, block.skip.parameters()))
+        out = (kept + inner).relu()
+    with narae.no_grad():
+        found = net(narae.from_numpy(x)).numpy()
+    np.testing.assert_allclose(found, out.transpose(1, 2).numpy(), atol=1e-5)
+
+
+def _torch(parameter):
+    return pytest.importorskip("torch").from_numpy(np.array(parameter.detach()))
+
+
+def test_a_tcn_drops_whole_channels():
+    """Section 3.4: at each training step, whole channels become zero."""
+    narae.manual_seed(0)
+    dropout = TemporalConvNet(1, [8], dropout=0.5).train().blocks[0].layers[2]
+    out = dropout(narae.ones(4, 8, 20)).numpy()
+    assert set(np.unique(out)) == {0, 2}
+    assert (out == out[..., :1]).all()
 
 
 def _causal(x: np.ndarray, conv, dilation: int) -> np.ndarray:
@@ -189,11 +223,24 @@ def test_what_forecasters_refuse():
         TemporalConvNet(1, ())
     with pytest.raises(ConfigError, match="ahead=0"):
         Forecaster(body("gru"), 0, Scaling(np.zeros(2), np.ones(2)))
+    with pytest.raises(ConfigError, match=r"targets=3.*targets 1 to 2 \(the columns\)"):
+        Forecaster(body("gru"), 1, Scaling(np.zeros(2), np.ones(2)), targets=3)
     with pytest.raises(ShapeError, match="9 steps; there are places for 8"):
         CausalTransformer(1, 8, longest=8)(narae.ones(1, 9, 1))
     scaling = Scaling(np.zeros(2), np.ones(2))
     with pytest.raises(ConfigError, match=r"1 of 2 columns are told.*forecast_direct"):
         forecast_recursive(Forecaster(body("gru"), 1, scaling), np.zeros((1, 3, 2)), 4)
+
+
+def test_what_forecasts_refuse_of_the_past():
+    """A NaN would go through all gates, and zero has no logarithm: neither may be told from."""
+    for tell in (forecast_direct, lambda model, past: forecast_recursive(model, past, 4)):
+        with pytest.raises(ShapeError, match=r"the past is \(0, 4, 1\)"):
+            tell(untaught(), np.zeros((0, 4, 1)))
+        with pytest.raises(DataError, match="NaN or infinite"):
+            tell(untaught(), np.full((1, 4, 1), np.nan))
+        with pytest.raises(DataError, match=r"a value of the past is 0\.0; .* logarithms"):
+            tell(untaught(log=True), np.zeros((1, 4, 1)))
 
 
 # --- pictures -----------------------------------------------------------------------------------
@@ -219,6 +266,9 @@ def test_pictures_that_do_not_fit(tmp_path, monkeypatch):
         draw_forecast("x.png", np.zeros(5), np.zeros(3), interval=(np.zeros(2), np.zeros(3)))
     with pytest.raises(ShapeError, match=r"7 dates for 5 \+ 3"):
         draw_forecast("x.png", np.zeros(5), np.zeros(3), dates=np.zeros(7))
+    with pytest.raises(ConfigError, match=r"the picture is .*x\.doc; it ends in one of .*png"):
+        draw_forecast(tmp_path / "x.doc", np.zeros(5), np.zeros(3))
+    assert not (tmp_path / "x.doc").exists()
     monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
     with pytest.raises(MissingExtraError, match=r"narae\[train\]"):
         draw_forecast(tmp_path / "x.png", np.zeros(5), np.zeros(3))

@@ -5,16 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from narae.errors import ConfigError, DataError, ShapeError
+from narae.errors import ConfigError, DataError, MissingDataError, ShapeError
 from narae.series import (
+    Autoregression,
     conformal_interval,
     coverage_of,
     mae,
     mape,
     mase,
+    pollution,
     residual_interval,
     rmse,
     smape,
+    windows,
 )
 
 
@@ -37,6 +40,13 @@ def test_errors_by_hand():
     assert mase([10.0, 10.0], [11.0, 13.0], [0.0, 2.0, 6.0, 12.0]) == 0.5
     # from a season of 2 before: 6 and 10, on average 8
     assert mase([10.0, 10.0], [11.0, 13.0], [0.0, 2.0, 6.0, 12.0], season=2) == 0.25
+
+
+def test_the_scale_passes_over_missing_values():
+    # without the third value the moves are 2 and 3
+    assert mase([10.0], [15.0], [0.0, 2.0, np.nan, 4.0, 7.0]) == 2
+    with pytest.raises(DataError, match="or missing"):
+        mase([1.0], [1.0], [1.0, np.nan, 1.0])
 
 
 def test_what_has_no_error():
@@ -90,3 +100,32 @@ def test_intervals_that_cannot_be_drawn():
         residual_interval(forecast, np.zeros((0, 2, 1)))
     with pytest.raises(ShapeError, match=r"residuals are \(8, 3, 1\)"):
         residual_interval(forecast, np.zeros((8, 3, 1)))
+
+
+def test_coverage_that_cannot_be_told():
+    low, high = np.zeros(2), np.ones(2)
+    assert coverage_of(np.array([0.0, 1.0]), (low, high)) == 1  # ends are inside
+    with pytest.raises(DataError, match="a target or an end of an interval is NaN"):
+        coverage_of(np.array([0.5, np.nan]), (low, high))
+    with pytest.raises(ShapeError, match=r"\(2, 1\), \(2,\), \(2,\); one shape"):
+        coverage_of(np.zeros((2, 1)), (low, high))  # broadcasting would make 4 of 2
+    with pytest.raises(ShapeError, match="some values"):
+        coverage_of(np.zeros(0), (np.zeros(0), np.ones(0)))
+
+
+def test_intervals_hold_their_share_of_a_year_that_came_later():
+    """AR(48) of fine dust: learned before 2013, errors of 2013, and 2014 is judged."""
+    try:
+        series = pollution(missing="mask").select("pm2.5")
+    except MissingDataError:
+        pytest.skip("the real series are not on this machine")
+    begin, end = series.row_of("2013"), series.row_of("2014")
+    model = Autoregression.fit(series.values[:begin, 0], order=48, ahead=24)
+    known = windows(series, 48, 24, begin=begin, end=end, stride=6)
+    test = windows(series, 48, 24, begin=end, stride=6)
+    residuals = known.future - model.forecast(known.past, 24)
+    forecast = model.forecast(test.past, 24)
+    for coverage in (0.5, 0.8, 0.9):
+        for interval in (residual_interval, conformal_interval):
+            share = coverage_of(test.future, interval(forecast, residuals, coverage))
+            assert share == pytest.approx(coverage, abs=0.03)  # measured: 0.51, 0.81, 0.91

@@ -12,6 +12,8 @@ import pytest
 
 from narae.errors import MissingDataError
 from narae.series import (
+    Autoregression,
+    Naive,
     Scaling,
     SeasonalNaive,
     airline_passengers,
@@ -99,6 +101,75 @@ def test_pollution_judges_only_hours_that_were_measured():
     assert np.isfinite(past).all()
 
 
+@pytest.mark.parametrize("module", [forecast_airline, forecast_pollution])
+def test_settings_are_chosen_without_the_test_part(module, monkeypatch):
+    """With `validation` no month of the test is learned from or judged by."""
+    seen = {}
+    monkeypatch.setattr(module, "windows", _recording(module.windows, seen))
+    for validation in (False, True):
+        data = module.data(None, validation=validation)
+        seen[validation] = [seen.pop("train"), seen.pop("test")]
+        assert [len(loader.dataset) for loader in (data.train, data.test)] == [
+            len(found) for found in seen[validation]
+        ]
+    first_tested = seen[False][1].rows.min()
+    last_learned = max(found.rows.max() for found in seen[True]) + module.AHEAD - 1
+    assert last_learned < first_tested
+    assert seen[True][0].rows.max() + module.AHEAD <= seen[True][1].rows.min()
+
+
+def _recording(windows, seen):
+    def recorded(*args, **options):
+        found = windows(*args, **options)
+        seen["test" if "begin" in options else "train"] = found
+        return found
+
+    return recorded
+
+
+def test_the_baselines_of_the_page():
+    """B22: a time-series example; each row of the tables in the page but those of networks."""
+    text = (EXAMPLES.parent.parent / "docs" / "series.md").read_text(encoding="utf8")
+    found = {tuple(row[:2]): float(row[2]) for row in _rows(text) if "(" not in row[2]}
+    expected = _airline_baselines() | _pollution_baselines()
+    assert set(expected) == set(found)
+    for name, error in expected.items():
+        assert found[name] == pytest.approx(error, abs=0.051), name
+
+
+def _rows(text: str) -> list[list[str]]:
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()]
+    return [row for row in rows if row[0] in ("airline", "pollution")]
+
+
+def _airline_baselines() -> dict[tuple[str, str], float]:
+    values = airline_passengers().values
+    test = windows(values, 24, 12, begin=120)
+    logs = np.log(values[:120, 0])
+    told = {"the last value": Naive(), "as a year ago": SeasonalNaive(12)}
+    errors = {name: mae(test.future, x.forecast(test.past, 12)) for name, x in told.items()}
+    growth = test.past[:, -1:] / test.past[:, -13:-12]
+    grown = growth * SeasonalNaive(12).forecast(test.past, 12)
+    errors["as a year ago, times the growth since"] = mae(test.future, grown)
+    for order, ahead in ((1, 1), (24, 1), (24, 12)):
+        model = Autoregression.fit(logs, order, ahead)
+        forecast = np.exp(model.forecast(np.log(test.past), 12))
+        how = "direct" if ahead > 1 else "recursive"
+        errors[f"AR({order}) of logarithms, {how}"] = mae(test.future, forecast)
+    return {("airline", name): error for name, error in errors.items()}
+
+
+def _pollution_baselines() -> dict[tuple[str, str], float]:
+    series = pollution(missing="mask").select("pm2.5")
+    cut = series.row_of("2014")
+    test = windows(series, 48, 24, begin=cut, stride=3)
+    told = {"the last value": Naive(), "as a day ago": SeasonalNaive(24)}
+    told["AR(1), recursive"] = Autoregression.fit(series.values[:cut, 0], 1)
+    told["AR(48), direct"] = Autoregression.fit(series.values[:cut, 0], 48, 24)
+    errors = {name: mae(test.future, x.forecast(test.past, 24)) for name, x in told.items()}
+    return {("pollution", name): error for name, error in errors.items()}
+
+
 @pytest.mark.slow
 def test_the_airline_recipe_beats_both_naive_forecasts():
     """B22: a time-series example"""
@@ -109,7 +180,7 @@ def test_the_airline_recipe_beats_both_naive_forecasts():
     assert numbers["val_mae"] == pytest.approx(error, rel=1e-4)
     naive = mae(found.future, SeasonalNaive(12).forecast(found.past, 12))
     assert numbers["val_seasonal_mae"] == pytest.approx(naive)
-    assert error < 16  # measured: 12.6 to 12.7 with three seeds
+    assert error < 30  # measured: 16.4 to 24.4 with six seeds
     assert naive > 50
 
 
@@ -117,7 +188,7 @@ def test_the_airline_recipe_beats_both_naive_forecasts():
 def test_the_pollution_recipe_beats_both_naive_forecasts():
     """B22: a time-series example"""
     numbers = build(load_recipe("forecast-pollution").changed({"epochs": 2}), None).fit()
-    assert numbers["val_mae"] < 0.96 * numbers["val_naive_mae"]  # measured: 46.2 to 49.9
+    assert numbers["val_mae"] < 0.96 * numbers["val_naive_mae"]  # measured: 45.6 to 49.9
     assert numbers["val_naive_mae"] < numbers["val_seasonal_mae"]
 
 

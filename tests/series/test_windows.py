@@ -73,6 +73,9 @@ def test_a_dataset_of_windows_is_float32():
         ({"past": 1, "ahead": 0}, ConfigError, "ahead is 0"),
         ({"past": 1, "stride": 0}, ConfigError, "stride is 0"),
         ({"past": 1, "begin": -1}, ConfigError, "rows -1 to 10"),
+        ({"past": 1, "targets": 2}, ConfigError, "targets is 2; it is 1 to 1, the number of col"),
+        ({"past": 1, "targets": 0}, ConfigError, "targets is 0"),
+        ({"past": 1, "targets": -1}, ConfigError, "targets is -1"),
         ({"past": 1, "end": 11}, ConfigError, "rows 0 to 11; they lie in a series of 10 rows"),
     ],
 )
@@ -86,6 +89,11 @@ def test_windows_of_missing_values_alone():
         windows(np.full(10, np.nan), 2)
     with pytest.raises(DataError, match="series of 0 rows"):
         windows(np.zeros(0), 1)
+
+
+def test_a_series_of_tables_has_no_windows():
+    with pytest.raises(ShapeError, match=r"\(9, 2, 1\); it is \(time,\) or \(time, columns\)"):
+        windows(np.zeros((9, 2, 1)), 1)
 
 
 # --- scaling ------------------------------------------------------------------------------------
@@ -122,6 +130,21 @@ def test_what_has_no_scale():
         Scaling.fit(np.array([[0.0], [1.0]]), log=True)
     with pytest.raises(ShapeError, match=r"values are \(3,\).*time, columns"):
         Scaling.fit(np.arange(3.0))
+    with pytest.raises(DataError, match="column 1 has an infinite value"):
+        Scaling.fit(np.array([[0.0, 1.0], [1.0, np.inf]]))
+
+
+def test_scaling_is_for_the_columns_that_it_was_fitted_on():
+    """One column for three would be stretched to three by broadcasting."""
+    scaling = Scaling(np.zeros(3), np.ones(3))
+    with pytest.raises(ShapeError, match=r"values are \(5, 1\); they have 3 columns"):
+        scaling.apply(np.zeros((5, 1)))
+    with pytest.raises(ShapeError, match=r"values are \(5, 4\); they have 3 columns"):
+        scaling.undo(np.zeros((5, 4)))
+    with pytest.raises(DataError, match="each std is above 0"):
+        Scaling(np.zeros(1), np.zeros(1))
+    with pytest.raises(ShapeError, match=r"mean is \(2,\), std is \(1,\)"):
+        Scaling(np.zeros(2), np.ones(1))
 
 
 # --- splits -------------------------------------------------------------------------------------

@@ -48,10 +48,14 @@ def test_nothing_is_cut_off():
         Padded([4, 8])([(narae.arange(9),)])
     with pytest.raises(DataError, match="no sequences"):
         pad([])
+    with pytest.raises(DataError, match=r"sequence 1.*is empty"):
+        pad([[1], []])
+    with pytest.raises(DataError, match=r"sequence 0.*float64"):
+        pad([[1.5]])
 
 
 def test_data_sets_that_are_refused():
-    with pytest.raises(DataError, match="sequence 1 of column 0 is empty"):
+    with pytest.raises(DataError, match=r"column 0, sample 1.*is empty"):
         TokenDataset([[1], []], [0, 1])
     with pytest.raises(ShapeError, match="2, 1 entries"):
         TokenDataset([[1], [2]], [0])
@@ -59,8 +63,18 @@ def test_data_sets_that_are_refused():
         TokenDataset([])
     with pytest.raises(DataError, match="no column holds sequences"):
         TokenDataset([0, 1])
-    with pytest.raises(DataError, match="has the shape"):
-        TokenDataset([[[1, 2]], [[1]]])
+    for column in ([[[1, 2]], [[1]]], [[1.5], [2.7]], ["abc", "de"], [[[1], [2, 3]], [4]]):
+        with pytest.raises(DataError, match=r"column 1, sample 0.*integers"):
+            TokenDataset([[1], [2]], column)
+    for labels in ([0, 1.7], [0, [1, 2]]):
+        with pytest.raises(DataError, match="column 0, sample 0"):
+            TokenDataset(labels, [[1], [2]])
+
+
+def test_labels_and_sequences_may_be_arrays_and_tensors():
+    for labels in (np.array([1, 0]), narae.tensor([1, 0]), [np.int64(1), 0]):
+        dataset = TokenDataset([narae.tensor([1, 2]), np.array([3])], labels)
+        assert dataset[0][0].tolist() == [1, 2] and dataset[0][1] == 1
 
 
 # ------------------------------------------------------------------------------------ buckets
@@ -146,12 +160,32 @@ def test_pairs_share_one_length_and_labels_are_stacked():
     assert Padded()([narae.tensor([1]), narae.tensor([2, 3])]).tolist() == [[1, 0], [2, 3]]
 
 
+def test_tags_are_padded_with_what_the_loss_leaves_out():
+    """Padding with 0 would teach that padding has the tag 0."""
+    dataset = TokenDataset([[1, 2], [3]], [5, 6], [[0, 1], [0]])
+    batch = [dataset[0], dataset[1]]
+    tokens, label, tags = Padded([4], pad_id=(9, -100))(batch)
+    assert tokens.tolist() == [[1, 2, 9, 9], [3, 9, 9, 9]] and label.tolist() == [5, 6]
+    assert tags.tolist() == [[0, 1, -100, -100], [0, -100, -100, -100]]
+    with pytest.raises(ConfigError, match=r"pad_id is \(0,\), and 2 columns"):
+        Padded(pad_id=(0,))(batch)
+
+
 def test_packed_sequences_come_back():
     dataset = TokenDataset([[1, 2], [3, 4, 5], [6]], [0, 1, 2])
     sequences, (labels,) = packed([dataset[0], dataset[1], dataset[2]])
     padded, lengths = pad_packed_sequence(sequences, batch_first=True)
     assert padded.tolist() == [[1, 2, 0], [3, 4, 5], [6, 0, 0]]
     assert lengths.tolist() == [2, 3, 1] and labels.tolist() == [0, 1, 2]
+
+
+def test_buckets_say_what_they_leave_out():
+    lengths = [2, 2, 2, 9, 9, 9, 9]
+    assert LengthBuckets(lengths, [4, 9], batch_size=2).dropped == 0
+    buckets = LengthBuckets(lengths, [4, 9], batch_size=4, drop_last=True)
+    assert list(buckets) == [[3, 4, 5, 6]] and buckets.dropped == 3
+    with pytest.raises(DataError, match=r"no bucket of \[3, 4\] samples fills a batch of \[5, 5\]"):
+        LengthBuckets(lengths, [4, 9], batch_size=5, drop_last=True)
 
 
 def test_bucket_settings_that_are_refused():

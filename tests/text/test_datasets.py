@@ -1,6 +1,7 @@
 """Data sets of text: the published ones, and a user's own files."""
 
 import gzip
+import itertools
 import os
 
 import pytest
@@ -13,6 +14,7 @@ from narae.text.datasets import (
     Tatoeba,
     TextPairs,
     TinyShakespeare,
+    labelled,
     pairs,
     shakespeare,
 )
@@ -160,6 +162,30 @@ def test_labelled_text(tmp_path):
         LabelledText(path, "문장", "라벨", "cp949", classes=["9"])
 
 
+@pytest.mark.parametrize(
+    ("labels", "order"),
+    [
+        (["10", "9", "-1", "0.5"], ["-1", "0.5", "9", "10"]),
+        (["1.0", "01", "1", "0"], ["0", "01", "1", "1.0"]),
+        (["nan", "1", "inf", "0", "-1"], ["-1", "0", "1", "inf", "nan"]),
+        (["b", "1", "a"], ["1", "a", "b"]),
+    ],
+)
+def test_the_order_of_labels_does_not_depend_on_chance(tmp_path, labels, order):
+    """Python's sets are in another order in each process; numbers that are equal must not be."""
+    path = tmp_path / "labels.csv"
+    for given in itertools.permutations(labels):
+        path.write_text("text,label\n" + "".join(f"a,{label}\n" for label in given))
+        assert list(LabelledText(path).classes) == order
+    assert labelled._in_order(set(labels)) == order
+
+
+def test_labelled_text_with_quotes_that_are_characters(tmp_path):
+    path = tmp_path / "reviews.tsv"
+    path.write_text('text\tlabel\n"good\t1\nbad"\t0\n')
+    assert LabelledText(path, quoted=False).texts == ['"good', 'bad"']
+
+
 def test_labelled_text_that_is_refused(tmp_path):
     path = tmp_path / "films.tsv"
     path.write_text("text\tlabel\ngood\t1\n \t0\n")
@@ -173,3 +199,6 @@ def test_labelled_text_that_is_refused(tmp_path):
     path.write_text("text\tlabel\ngood\t\n")
     with pytest.raises(FileFormatError, match="label is blank"):
         LabelledText(path)
+    path.write_text("text\tlabel\ngood\tx\n")
+    with pytest.raises(DataError, match="classes are 'x', 'x'; each name comes once"):
+        LabelledText(path, classes=["x", "x"])

@@ -1,5 +1,6 @@
 """Text and tables from files in any encoding."""
 
+import csv
 import gzip
 
 import pytest
@@ -56,11 +57,27 @@ def test_bytes_are_counted_with_the_byte_order_mark(tmp_path):
     assert data[5] == 0xFF
 
 
+@pytest.mark.parametrize("asked", ["cp949", "cp1252", "euc-kr"])
+def test_a_mark_of_utf8_is_not_read_as_letters(tmp_path, asked):
+    """C5: what Excel saves as CSV in UTF-8, read as cp949: its mark is a syllable there."""
+    path = written(tmp_path, b"\xef\xbb\xbfid,name\n", "x.csv")
+    with pytest.raises(FileFormatError, match=rf"mark of UTF-8, and {asked} .*encoding=\"utf-8\""):
+        read_table(path, encoding=asked)
+    assert list(read_table(path, encoding="utf-8-sig")) == ["id", "name"]
+
+
+def test_a_mark_of_utf16_is_no_character(tmp_path):
+    path = written(tmp_path, b"\xff\xfe" + KOREAN.encode("utf-16-le"))
+    assert read_text(path, "utf-16-le") == read_text(path, "utf-16") == KOREAN
+
+
 def test_files_that_cannot_be_read(tmp_path):
     with pytest.raises(MissingDataError, match="there is no file"):
         read_text(tmp_path / "none.txt")
     with pytest.raises(MissingDataError, match="folder"):
         read_text(tmp_path)
+    with pytest.raises(MissingDataError, match="there is no file"):
+        read_text(written(tmp_path, b"x") / "below.txt")
     with pytest.raises(ConfigError, match="utf-9"):
         read_text(written(tmp_path, b"x"), "utf-9")
     whole = gzip.compress(KOREAN.encode())
@@ -110,3 +127,39 @@ def test_tables_that_are_refused(tmp_path):
         read_table(written(tmp_path, b"", "x.csv"))
     with pytest.raises(FileFormatError, match='encoding="cp949"'):
         read_table(written(tmp_path, KOREAN.encode("cp949"), "x.csv"))
+    for delimiter in ("", "||", '"', "\n"):
+        with pytest.raises(ConfigError, match="one character"):
+            read_table(path, delimiter=delimiter)
+    with pytest.raises(DataError, match="names has 'a' twice"):
+        read_table(path, names=["a", "a"])
+
+
+def test_a_field_may_be_as_long_as_a_book(tmp_path):
+    path = written(tmp_path, b"text,label\n" + b"a" * 200_000 + b",1\n", "books.csv")
+    before = csv.field_size_limit()
+    assert len(read_table(path)["text"][0]) == 200_000
+    assert csv.field_size_limit() == before
+
+
+def test_quotes_that_are_characters(tmp_path):
+    """C5: lines of film reviews with tabs, as Korean corpora have them; pandas reads the same."""
+    lines = ["id\treview\tlabel", '1\t"좋다" 정말\t1', '2\t"나쁘다\t0', '3\t그저 "그렇다"\t0']
+    path = written(tmp_path, "\n".join(lines).encode(), "reviews.tsv")
+    with pytest.raises(FileFormatError, match=r"line 2.*quoted=False"):
+        read_table(path)
+    table = read_table(path, quoted=False)
+    assert table["review"] == ['"좋다" 정말', '"나쁘다', '그저 "그렇다"']
+    pandas = pytest.importorskip("pandas")
+    theirs = pandas.read_csv(path, sep="\t", quoting=csv.QUOTE_NONE, dtype=str)
+    assert table == theirs.to_dict("list")
+    with pytest.raises(FileFormatError, match="line 2: 2 fields, but 3"):
+        read_table(written(tmp_path, b"a\tb\tc\n1\t2\n", "x.tsv"), quoted=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "tabs"), [("my.tab.csv", False), ("x.TSV", True), ("x.tsv.gz", True)]
+)
+def test_the_last_part_of_a_name_says_what_parts_fields(tmp_path, name, tabs):
+    data = b"a\tb\n1\t2\n" if tabs else b"a,b\n1,2\n"
+    path = written(tmp_path, gzip.compress(data) if name.endswith(".gz") else data, name)
+    assert read_table(path) == {"a": ["1"], "b": ["2"]}

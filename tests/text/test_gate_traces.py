@@ -5,7 +5,7 @@ import pytest
 
 import narae
 from narae import nn
-from narae.base.errors import BoundsError, ConfigError
+from narae.base.errors import BoundsError, ConfigError, DataError, ShapeError
 from narae.explain.gate_traces import gate_traces
 from narae.text.models.forget_bias import set_forget_bias
 from narae.text.models.recurrent import RecurrentLM
@@ -49,6 +49,38 @@ def test_a_layer_within_a_model(tmp_path):
     assert (tmp_path / "gates.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(BoundsError, match="rows 0 to 0"):
         traces.draw(tmp_path / "gates.png", row=1)
+    with pytest.raises(ShapeError, match="there are 2 tokens; each of 3 steps"):
+        traces.draw(tmp_path / "gates.png", tokens="ab")
+
+
+class Looping(nn.Module):
+    """Calls its layer `calls` times."""
+
+    def __init__(self, calls):
+        super().__init__()
+        self.layer, self.calls = nn.GRU(2, 3), calls
+        self.register_buffer("seen", narae.zeros(1))
+
+    def forward(self, x):
+        self.seen.add_(1)
+        for _ in range(self.calls):
+            self.layer(x)
+        return x
+
+
+@pytest.mark.parametrize("calls", [0, 2])
+def test_a_layer_that_is_not_called_once(calls):
+    model = Looping(calls)
+    with pytest.raises(DataError, match=f"calls layer {calls} times"):
+        gate_traces(model, narae.zeros(3, 1, 2))
+    assert model.seen.item() == 0  # put back
+
+
+def test_a_model_that_fails_keeps_its_states():
+    model = Looping(1)
+    with pytest.raises(ValueError, match="input"):
+        gate_traces(model, narae.zeros(3, 1, 5))
+    assert model.seen.item() == 0
 
 
 def test_layers_without_gates():

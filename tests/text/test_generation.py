@@ -9,12 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import narae
+import narae.nn.functional as F
 from narae.base.errors import BoundsError, ConfigError, DataError, ShapeError
+from narae.text import Characters
 from narae.text.generation.beam_search import beam_search
 from narae.text.generation.generate import continued, generate, stream
 from narae.text.generation.sampling import Sampling
 from narae.text.generation.stepping import Stepper, log_softmax
+from narae.text.generation.translate import translate
 from narae.text.models.gpt import GPT
+from narae.text.models.seq2seq import Seq2Seq
 from narae.text.models.transformer import TranslationTransformer
 
 
@@ -115,6 +119,14 @@ def test_top_p_keeps_the_fewest_that_suffice(logits, top_p, temperature):
     assert whole[kept].sum() - whole[kept].min() < top_p + 1e-9
 
 
+def test_temperatures_near_0_take_the_likeliest():
+    logits, random = np.array([[1.0, 2.0, 3.0, 2.9]]), np.random.default_rng(0)
+    for temperature in (0.0, 5e-324, 1e-300, 1e-3):
+        sampling = Sampling(temperature)
+        np.testing.assert_allclose(sampling.probabilities(logits), [[0, 0, 1, 0]], atol=1e-9)
+        assert sampling.draw(logits, random) == [2]
+
+
 def test_the_window_forgets_the_first_half():
     model = small_gpt(length=8)
     long = generate(model, [[1, 2, 3]], 30, window=True)[0]
@@ -150,6 +162,88 @@ def test_more_than_there_are_positions_for():
 def test_an_empty_prompt(prompts):
     with pytest.raises(DataError, match="prompt"):
         generate(small_gpt(), prompts, 3)
+
+
+@pytest.mark.parametrize("prompts", [[1, 2], "abc", ["abc"], [[0.5]], narae.tensor([1, 2])])
+def test_prompts_that_are_no_rows_of_ids(prompts):
+    with pytest.raises(ShapeError, match="a row of ids"):
+        generate(small_gpt(), prompts, 3)
+
+
+def test_prompts_as_arrays_and_tensors():
+    model = small_gpt()
+    wanted = generate(model, [[1, 2], [3, 4]], 5)
+    assert generate(model, narae.tensor([[1, 2], [3, 4]]), 5) == wanted
+    assert generate(model, np.array([[1, 2], [3, 4]]), 5) == wanted
+    assert generate(model, [(1, 2), np.array([3, 4])], 5) == wanted
+
+
+@pytest.mark.parametrize("prompt", [[9], [-1], [9, 1]])
+def test_an_id_that_is_not_in_the_vocabulary(prompt):
+    with pytest.raises(BoundsError, match="ids are 0 to 8"):
+        generate(small_gpt(), [prompt], 3)
+
+
+def test_no_tokens_and_fewer():
+    model = small_gpt()
+    assert generate(model, [[1]], 0) == [[]]
+    for window in (False, True):
+        with pytest.raises(ConfigError, match="max_tokens is -1"):
+            generate(model, [[1]], -1, window=window)
+
+
+class Copier(Seq2Seq):
+    """It writes the source: the state is the place in it."""
+
+    def start(self, source, *_):
+        return narae.zeros(len(source), dtype=narae.int64), source
+
+    def step(self, tokens, state):
+        place, source = state
+        here = place.clamp(max=source.shape[1] - 1).unsqueeze(1)
+        token = source.gather(1, here).squeeze(1)
+        return F.one_hot(token, len(self.tokenizer)).float() * 9, (place + 1, source)
+
+
+def test_a_translator_without_positions():
+    model = Copier(7, width=8)
+    model.tokenizer = Characters.fit("abc")
+    texts = ["ab", "cabcabcabcabcabc", "b"]
+    assert translate(model, texts, beams=2) == texts
+    assert translate(model, texts, beams=1, max_tokens=3, batch_size=1) == ["ab", "cab", "b"]
+    assert translate(model, []) == []
+
+
+def test_a_model_of_the_other_kind():
+    gpt, translator = small_gpt(), TranslationTransformer(7, 8, 1, 2, 16)
+    gpt.tokenizer = translator.tokenizer = Characters.fit("abc")
+    with pytest.raises(ConfigError, match=r"GPT goes on with a prompt.*generate\("):
+        translate(gpt, ["ab"])
+    with pytest.raises(ConfigError, match=r"Transformer translates a source.*translate\("):
+        generate(translator, [[1]], 3)
+
+
+def test_a_model_that_says_nothing():
+    model = small_gpt()
+    with narae.no_grad():
+        model.norm.weight.mul_(math.nan)
+    for sampling in (Sampling(0.0), Sampling(1.0)):
+        with pytest.raises(DataError, match="NaN"):
+            generate(model, [[1]], 3, sampling)
+    state = model.start(narae.zeros(1, 0, dtype=narae.int64))
+    with pytest.raises(DataError, match="NaN"):
+        beam_search(model, state, 1, 8, 3)
+
+
+def test_a_state_that_has_read_a_prompt_has_less_room():
+    model = small_gpt(length=8)
+    state = model.start(narae.tensor([[1, 2, 3, 4, 5]]))
+    assert len(list(continued(model, state, 1, 3))) == 3
+    assert len(beam_search(model, state, 1, 8, 3, beams=2)[0]) == 2
+    with pytest.raises(BoundsError, match="after 6"):
+        next(continued(model, state, 1, 4))
+    with pytest.raises(BoundsError, match="room for 3"):
+        beam_search(model, state, 1, 8, 4)
 
 
 def test_a_first_token_for_each_row():
@@ -197,6 +291,21 @@ def test_a_wide_beam_finds_the_best_of_all_texts(penalty, seed):
         assert math.isclose(score, wanted_score, rel_tol=1e-5)
 
 
+def test_a_search_goes_on_while_a_longer_text_can_be_better():
+    """J9: an end of 0.6 at once, against ten tokens of which only the first is unsure (0.25)."""
+    logits = np.full((10, 3, 3), -50.0)
+    logits[0, :] = np.log([0.6, 0.25, 0.15])
+    logits[1:, :, 1] = 0.0  # from then on token 1 is certain
+    model = Chain(logits)
+    state = model.start(narae.zeros(1, 1))
+    (found,) = beam_search(model, state, 1, 0, 10, beams=1)[0]
+    assert found.tokens == [1] * 10
+    assert math.isclose(found.score, math.log(0.25) / 10, rel_tol=1e-5)
+    (first,) = beam_search(model, state, 1, 0, 10, beams=1, early_stopping=True)[0]
+    assert first.tokens == []
+    assert math.isclose(first.score, math.log(0.6), rel_tol=1e-5)
+
+
 def test_one_beam_is_greedy():
     model = small_gpt()
     state = Stepper(model).start(narae.zeros(2, 0, dtype=narae.int64))
@@ -233,6 +342,8 @@ def test_a_larger_penalty_gives_longer_texts():
 
 def test_beam_search_without_a_beam():
     model = chain()
+    with pytest.raises(ConfigError, match="length_penalty is nan"):
+        beam_search(model, model.start(narae.zeros(1, 1)), 1, 0, 5, length_penalty=math.nan)
     with pytest.raises(ConfigError, match="beams is 0"):
         beam_search(model, model.start(narae.zeros(1, 1)), 1, 0, 5, beams=0)
     narrow = small_gpt(length=8)

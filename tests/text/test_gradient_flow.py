@@ -128,6 +128,43 @@ def test_a_layer_within_a_model():
         rnn_gradient_flow(model, tokens)
 
 
+def test_the_model_is_left_as_it_was():
+    """No gradient of a parameter, and no module in another mode; dropout takes no part."""
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm, self.layer = nn.BatchNorm1d(2), nn.GRU(2, 3, 2, dropout=0.5)
+
+        def forward(self, x):
+            return self.layer(self.norm(x.transpose(1, 2)).transpose(1, 2))[0]
+
+    narae.manual_seed(0)
+    model, x = Model(), narae.randn(4, 3, 2)
+    model.norm.eval()  # as of a part that is frozen
+    with narae.no_grad():
+        first, second = rnn_gradient_flow(model, x), rnn_gradient_flow(model, x)
+    np.testing.assert_array_equal(first.norms, second.norms)
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert [module.training for module in (model, model.norm, model.layer)] == [True, False, True]
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    np.testing.assert_array_equal(rnn_gradient_flow(model, x).norms, first.norms)
+    assert (rnn_gradient_flow(model, x, block=2).norms[:3] == 0).all()
+
+
+def test_what_explodes_is_infinite(tmp_path):
+    """30^60 is no float32: the slope is that of the norms that are numbers."""
+    pytest.importorskip("matplotlib")
+    q = np.linalg.qr(random_matrix())[0]
+    flow = rnn_gradient_flow(linear_rnn(30 * q), narae.zeros(60, 1, 2))
+    assert np.isinf(flow.norms[0])
+    assert flow.slope == pytest.approx(np.log(30), abs=1e-3)
+    cut = rnn_gradient_flow(linear_rnn(q), narae.zeros(5, 1, 2), block=1)  # one norm, no slope
+    draw_gradient_flow(tmp_path / "flow.png", {"large": flow, "cut": cut})
+    assert (tmp_path / "flow.png").exists()
+
+
 def test_what_cannot_be_looked_at():
     x = narae.zeros(3, 1, 2)
     with pytest.raises(ConfigError, match="no recurrent layer"):
@@ -136,6 +173,8 @@ def test_what_cannot_be_looked_at():
         rnn_gradient_flow(nn.GRU(2, 2, bidirectional=True), x)
     with pytest.raises(ConfigError, match="block is 0"):
         rnn_gradient_flow(nn.GRU(2, 2), x, block=0)
+    with pytest.raises(DataError, match="no rows"):
+        rnn_gradient_flow(nn.GRU(2, 2), narae.zeros(3, 0, 2))
     with pytest.raises(DataError, match="two or more"):
         _ = rnn_gradient_flow(nn.GRU(2, 2), x, block=1).slope
 

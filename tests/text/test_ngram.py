@@ -229,8 +229,16 @@ def test_models_that_are_refused():
         NGram(1, 3, Interpolated([0.5, 0.6]))
     with pytest.raises(ConfigError, match="between 0 and 1"):
         NGram(1, 3, KneserNey(1.0))
-    with pytest.raises(ConfigError, match="k is -1"):
-        NGram(1, 3, AddK(-1))
+    for k in (-1, math.nan, math.inf):
+        with pytest.raises(ConfigError, match=f"k is {k}"):
+            NGram(1, 3, AddK(k))
+    with pytest.raises(ConfigError, match="nan"):
+        NGram(1, 3, Interpolated([0.5, math.nan]))
+    with pytest.raises(ConfigError, match="length is -1"):
+        NGram(1, 3).fit([[1]]).sample(-1)
+    for flat in ([0, 1], ["ab"], [[0.5]]):
+        with pytest.raises(DataError, match="ids are integers"):
+            NGram(2, 3).fit(flat)
     with pytest.raises(BoundsError, match="no id 3"):
         NGram(2, 3, bos_id=3)
     with pytest.raises(BoundsError, match="no id 3; ids are 0 to 2"):

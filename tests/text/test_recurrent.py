@@ -175,12 +175,38 @@ def test_tied_weights_are_one_parameter():
     assert tied.head.weight is tied.embedding.weight
 
 
+def test_a_row_that_begins_forgets_even_nan():
+    """A training that ran into NaN leaves nothing behind in the state of evaluation."""
+    model, tokens = model_of().eval(), tokens_of(2, 4)
+    wanted = model(tokens).detach().numpy()
+    for name, x in model.named_buffers():
+        if "evaluation" in name:
+            x.fill_(float("nan"))
+    np.testing.assert_array_equal(model(tokens, starts(1, 1)).detach().numpy(), wanted)
+    begins = narae.tensor([True, True])
+    np.testing.assert_array_equal(model(tokens, begins).detach().numpy(), wanted)
+
+
 # --- bad input ------------------------------------------------------------------------------
 
 
 def test_rows_that_the_model_does_not_carry():
     with pytest.raises(ShapeError, match="3 rows, the model carries the state of 2"):
         model_of()(tokens_of(3, 4), starts(1, 1, 1))
+
+
+def test_shapes_that_are_no_batch():
+    with pytest.raises(ShapeError, match=r"tokens are \(3,\); they are \(batch, time\)"):
+        model_of()(narae.tensor([1, 2, 3]))
+    with pytest.raises(ShapeError, match=r"start is \(1,\) for 2 rows"):  # no broadcasting
+        model_of()(tokens_of(2, 4), starts(1))
+
+
+@pytest.mark.parametrize("wrong", [{"layers": 0}, {"dropout": 1.5}, {"rows": -1}])
+def test_options_out_of_range(wrong):
+    ((name, value),) = wrong.items()
+    with pytest.raises(ConfigError, match=f"{name} is {value}"):
+        model_of(**wrong)
 
 
 def test_a_kind_that_there_is_not():

@@ -65,13 +65,53 @@ def test_sequences_of_the_adding_task():
 
 @pytest.mark.slow
 def test_only_gates_bridge_a_gap():
-    """B16: "accuracy vs gap": all add over 5 steps; over 20 the plain RNN says the mean."""
-    from long_gaps import accuracy
+    """B16: "accuracy vs gap": all add over 5 steps; over 20 the plain RNN falls back."""
+    from long_gaps import fresh_accuracy, trained
 
-    assert accuracy("adding-task", 5, "rnn", epochs=12) > 0.9
-    assert accuracy("adding-task", 20, "rnn", epochs=12) < 0.4
+    def accuracy(gap, kind):
+        chosen = {"lr": 5e-4} if kind == "rnn" else {"lr": 2e-3, "forget_bias": 3.0}
+        trainer = trained(
+            "adding-task", {"gap": gap, "kind": kind, "epochs": 12, "seed": 1} | chosen
+        )
+        return fresh_accuracy("adding-task", trainer, gap, {})
+
+    assert accuracy(5, "rnn") > 0.9
+    assert accuracy(20, "rnn") < 0.7
     for kind in ("lstm", "gru"):
-        assert accuracy("adding-task", 20, kind, epochs=12) > 0.9
+        assert accuracy(20, kind) > 0.9
+
+
+def test_settings_are_not_chosen_on_the_test_sequences(monkeypatch):
+    """B16: three parts of one kind of sequences, and none is in two of them."""
+    import long_gaps
+
+    recipe = load_recipe("adding-task").module
+    parts = [recipe.data(None, gap=5).train, recipe.data(None, gap=5).test]
+    rows = [{x.numpy().tobytes() for x, _ in part.dataset} for part in parts]
+    fresh = recipe.sequences(long_gaps.TEST_SEED, long_gaps.TEST_SIZE, 5)
+    rows.append({x.numpy().tobytes() for x, _ in fresh})
+    assert [len(part) for part in rows] == [4096, 512, 1024]
+    assert len(set().union(*rows)) == 4096 + 512 + 1024
+    assert not {long_gaps.CHOOSING_SEED} & set(long_gaps.SEEDS)
+
+    class Trained:
+        def __init__(self, settings):
+            self.settings = settings
+
+        def validate(self):
+            return {"loss": abs(self.settings["lr"] - 2e-3), "accuracy": 0.5}
+
+    monkeypatch.setattr(long_gaps, "trained", lambda task, settings: Trained(settings))
+    judged = []
+
+    def judge(task, trainer, gap, settings):
+        judged.append(trainer.settings)
+        return 1.0
+
+    monkeypatch.setattr(long_gaps, "fresh_accuracy", judge)
+    result = long_gaps.experiment("adding-task", 5, "rnn", epochs=1)
+    assert result.chosen == {"lr": 2e-3}
+    assert [(each["lr"], each["seed"]) for each in judged] == [(2e-3, 1), (2e-3, 2)]
 
 
 def test_sequences_of_the_char_lm_recipe():

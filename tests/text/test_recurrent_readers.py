@@ -5,7 +5,7 @@ import pytest
 
 import narae
 from narae import nn
-from narae.base.errors import ConfigError
+from narae.base.errors import BoundsError, ConfigError, ShapeError
 from narae.text.models.forget_bias import set_forget_bias
 from narae.text.models.recurrent_classifier import RecurrentClassifier
 from narae.text.models.recurrent_tagger import RecurrentTagger
@@ -96,6 +96,33 @@ def test_forget_bias(kind):
             np.testing.assert_array_equal(gate, 1.5 if "_ih_" in name else 0.0)
     with pytest.raises(ConfigError, match="gate that keeps"):
         set_forget_bias(nn.RNN(2, 3))
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize(
+    ("lengths", "error", "rule"),
+    [
+        ([4, 0, 2], BoundsError, "a length is 0"),
+        ([4, 8, 2], BoundsError, "a length is 8; texts are padded to 7"),
+        ([4], ShapeError, r"lengths are \(1,\) for 3 texts"),
+        ([4, 2, 1, 1], ShapeError, r"lengths are \(4,\) for 3 texts"),
+    ],
+)
+def test_lengths_that_do_not_match(bidirectional, lengths, error, rule):
+    """One length for three texts gave the answer to one text, in one direction."""
+    tokens, _ = padded_batch()
+    for model in (classifier("gru", bidirectional=bidirectional), tagger("gru")):
+        with pytest.raises(error, match=rule):
+            model(tokens, narae.tensor(lengths))
+    with pytest.raises(IndexError if error is BoundsError else ShapeError):
+        narae.compile(classifier("gru").forward)(tokens, narae.tensor(lengths))
+
+
+def test_a_single_text_is_a_batch_of_one():
+    with pytest.raises(ShapeError, match="a batch of one"):
+        classifier("gru")(narae.tensor([1, 2, 3]))
+    with pytest.raises(ConfigError, match="layers is 0"):
+        classifier("gru", layers=0)
 
 
 def test_a_kind_that_there_is_not():

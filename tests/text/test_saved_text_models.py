@@ -1,5 +1,6 @@
 """What `narae train` saved goes on with texts and translates in a new process."""
 
+import io
 import json
 import os
 import subprocess
@@ -171,9 +172,97 @@ def test_sentences_that_cannot_be(translator, capsys):
     assert "positions for 12" in error
 
 
+def test_the_command_for_the_other_kind(language_model, translator, capsys):
+    code, out, error = said(capsys, "generate", translator, "ab")
+    assert (code, out) == (2, "")
+    assert "TranslationTransformer translates a source" in error
+    code, out, error = said(capsys, "translate", language_model, "ab")
+    assert (code, out) == (2, "")
+    assert "GPT goes on with a prompt" in error
+
+
+def test_no_sentence_and_no_text(translator):
+    empty = in_new_process("translate", translator)
+    assert (empty.returncode, empty.stdout) == (2, "")
+    assert "there is no sentence" in empty.stderr
+    command = [sys.executable, "-m", "narae", "translate", str(translator)]
+    damaged = subprocess.run(command, input=b"ab\n\xff\xfe\n", capture_output=True, timeout=300)
+    assert damaged.returncode == 2
+    assert b"standard input is damaged" in damaged.stderr
+
+
+def test_options_may_come_before_the_sentences(translator, capsys):
+    """`nargs="*"` would have taken no sentence as soon as an option follows the run."""
+    after = said(capsys, "translate", translator, "ab", "ba", "--beams", 2)
+    assert after[0] == 0
+    assert said(capsys, "translate", translator, "--beams", 2, "ab", "ba") == after
+    assert said(capsys, "translate", "--beams", 2, translator, "ab", "ba") == after
+    with pytest.raises(SystemExit):
+        main(["translate", "--help"])
+    assert "RUN [sentence ...]" in capsys.readouterr().out
+
+
+def test_more_tokens_than_positions(translator, capsys):
+    code, _, error = said(capsys, "translate", translator, "ab", "--max-tokens", 13)
+    assert code == 2
+    assert "12 positions" in error
+
+
+class Typed(io.StringIO):
+    """What somebody types; it notes what was answered before each line."""
+
+    def __init__(self, text, capsys):
+        super().__init__(text)
+        self.capsys, self.answers = capsys, []
+
+    def isatty(self):
+        return True
+
+    def __next__(self):
+        self.answers.append(self.capsys.readouterr().out)
+        return super().__next__()
+
+
+def test_each_line_is_answered_where_somebody_types(translator, capsys, monkeypatch):
+    wanted = said(capsys, "translate", translator, "ab", "ba")[1].splitlines(keepends=True)
+    typed = Typed("ab\n\nba\n", capsys)
+    monkeypatch.setattr(sys, "stdin", typed)
+    assert main(["translate", str(translator)]) == 0
+    assert typed.answers == ["", wanted[0], "", wanted[1]]
+
+
+def test_ctrl_c_in_the_middle_of_a_text(language_model, capsys, monkeypatch):
+    from narae.cli import generate
+
+    def interrupted(tokenizer, prompt, tokens):
+        yield "c"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(generate, "_pieces", interrupted)
+    code, out, error = said(capsys, "generate", language_model, "ab", "--quiet")
+    assert (code, out, error) == (130, "abc\n", "stopped\n")
+
+
+def test_a_character_of_several_tokens_comes_whole():
+    """Tokens are streamed, and bytes of a character wait for each other."""
+    from narae.cli.generate import _pieces
+    from narae.text.tokenizers import Subwords
+
+    tokenizer = Subwords.train(["a b"] * 9, 270)
+    text = "a 나래 b"
+    ids = tokenizer.encode(text)
+    pieces = list(_pieces(tokenizer, ids[:1], ([token] for token in ids[1:])))
+    assert "".join(pieces) == text[1:]
+    assert len(pieces) < len(ids) - 1
+    assert "나" in pieces
+    ended = ([token] for token in [*ids[:2], tokenizer.eos_id, *ids[2:]])
+    assert "".join(_pieces(tokenizer, [], ended)) == "a "
+
+
 def test_a_model_without_text(tmp_path, capsys):
     run = tmp_path / "run"
-    assert main(["train", "linear-regression", "--out", str(run), "--quiet"]) == 0
+    short = ["--epochs", "5", "--quiet"]
+    assert main(["train", "linear-regression", "--out", str(run), *short]) == 0
     code, _, error = said(capsys, "generate", run, "abc")
     assert code == 2
     assert "a run of linear-regression" in error

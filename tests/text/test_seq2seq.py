@@ -5,7 +5,7 @@ import pytest
 
 import narae
 from narae import nn
-from narae.base.errors import ConfigError
+from narae.base.errors import ConfigError, DataError, ShapeError
 from narae.optim import Adam
 from narae.text.generation.generate import continued
 from narae.text.models.seq2seq import ATTENTIONS, Seq2Seq
@@ -99,6 +99,20 @@ def test_it_learns_to_reverse_and_looks_where_it_should(attention):
     # Each answer but the first comes from the place that is looked at, or its neighbour.
     places = weights.numpy().argmax(2)[:, 1:4]
     assert (np.abs(places - np.array([2, 1, 0])) <= 1).mean() > 0.8
+
+
+def test_targets_and_sources_that_do_not_fit():
+    model, source = model_of("luong"), tokens_of(2, 5)
+    with pytest.raises(ShapeError, match="a target begins with a token"):
+        model(source, narae.zeros(2, 0, dtype=narae.int64))
+    with pytest.raises(ShapeError, match=r"target is \(1, 3\)"):
+        model(source, tokens_of(1, 3))
+
+
+def test_padding_stands_at_the_end():
+    """The encoder counts tokens: it would not have read the last ones of such a row."""
+    with pytest.raises(DataError, match="follows padding"):
+        model_of("luong")(narae.tensor([[5, PAD, 6]]), narae.tensor([[BOS]]))
 
 
 def test_an_attention_that_there_is_not():

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from narae.base.errors import ConfigError, DataError, ShapeError
+from narae.base.errors import ConfigError, DataError, MissingExtraError, ShapeError
 from narae.text.metrics import bits_per_character, bleu, perplexity, tag_scores
 
 
@@ -18,6 +18,7 @@ def test_perplexity_and_bits():
             perplexity(loss)
         with pytest.raises(DataError, match="not negative"):
             bits_per_character(loss)
+    assert perplexity(1000.0) == perplexity(math.inf) == math.inf
     with pytest.raises(ConfigError):
         bits_per_character(1.0, tokens=0)
 
@@ -57,6 +58,17 @@ def test_translations_that_are_refused():
         bleu(["a", "b"], [])
 
 
+def test_tokenizers_that_sacrebleu_does_not_have():
+    sacrebleu = pytest.importorskip("sacrebleu.metrics")
+    with pytest.raises(ConfigError, match="'14a'; sacrebleu has none, zh, 13a"):
+        bleu(["a"], ["a"], tokenize="14a")
+    try:
+        sacrebleu.BLEU(tokenize="ko-mecab")
+    except RuntimeError:
+        with pytest.raises(MissingExtraError, match=r"pip install sacrebleu\[ko\]"):
+            bleu(["나"], ["나"], tokenize="ko-mecab")
+
+
 def test_tags_by_hand():
     """Tag 0: 2 right, 1 false alarm, 1 missed: F1 = 2 · 2 / (2 · 2 + 1 + 1); tag 2 never comes."""
     pytest.importorskip("sklearn")
@@ -78,3 +90,5 @@ def test_tags_that_are_refused():
         tag_scores([0], [2], 2)
     with pytest.raises(DataError, match="a target is -1"):
         tag_scores([-1], [0], 2)
+    with pytest.raises(DataError, match=r"predictions are float64.*argmax"):
+        tag_scores([0, 1], [0.2, 0.8], 2)

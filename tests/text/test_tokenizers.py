@@ -204,9 +204,68 @@ def test_subwords_that_are_refused(tmp_path):
         Subwords.train(WORDS, 60, "wordpiece", specials=Specials(unk=None))
     with pytest.raises(DataError, match="no text"):
         Subwords.train([" "], 300)
-    with pytest.raises(BoundsError, match="no id 9999"):
-        Subwords.train(WORDS, 280).decode([9999])
+    for wrong in ([9999, 5], [5, -1], [1 << 40]):
+        with pytest.raises(BoundsError, match="there is no id"):
+            Subwords.train(WORDS, 280).decode(wrong)
+    for model in ("wordpiece", "unigram"):
+        with pytest.raises(ConfigError, match=r"vocab_size is 12.*all characters"):
+            Subwords.train(WORDS, 12, model)
     path = tmp_path / "tokenizer.json"
     path.write_text('{"model": {"type": "Nothing"}}')
     with pytest.raises(FileFormatError, match="is no tokenizer"):
         load_tokenizer(path)
+
+
+def test_nothing_is_cut_off_or_padded(tmp_path):
+    """Published tokenizer.json often cut texts off and fill them up; a model's own rules count."""
+    pytest.importorskip("tokenizers")
+    tokenizer = Subwords.train(WORDS, 280)
+    text = "low new wide " * 20
+    ids = tokenizer.encode(text)
+    tokenizer.inner.enable_truncation(4)
+    tokenizer.inner.enable_padding(length=8)
+    tokenizer.export(tmp_path / "tokenizer.json")
+    assert len(tokenizer.inner.encode(text).ids) == 8
+    read = load_tokenizer(tmp_path / "tokenizer.json")
+    assert read.encode(text) == read.encode_all([text])[0] == ids
+    assert len(read.encode("low")) < 8
+
+
+def test_ids_with_gaps_are_decoded(tmp_path):
+    """A published vocabulary may leave numbers out: the highest id is not the number of tokens."""
+    pytest.importorskip("tokenizers")
+    tokenizer = Subwords.train(WORDS, 280)
+    state = json.loads(tokenizer.inner.to_str())
+    vocab = state["model"]["vocab"]
+    last = max(vocab, key=vocab.get)
+    vocab[last] += 20
+    path = tmp_path / "tokenizer.json"
+    path.write_text(json.dumps(state), "utf-8")
+    gaps = Subwords.from_file(path)
+    assert gaps.decode([vocab[last]]) == tokenizer.decode([vocab[last] - 20])
+    with pytest.raises(BoundsError, match=f"there is no id {vocab[last] - 20}"):
+        gaps.decode([vocab[last] - 20])
+
+
+@pytest.mark.parametrize("kind", [Characters, Subwords])
+def test_one_text_where_several_belong(kind):
+    """A text is a sequence of texts of one character: nothing must be learnt or encoded so."""
+    if kind is Subwords:
+        pytest.importorskip("tokenizers")
+        text = WORDS[0]
+        assert len(Subwords.train(text, 280)) == len(Subwords.train([text], 280)) > 260
+        tokenizer = Subwords.train(text, 280)
+    else:
+        tokenizer = Characters.fit(WORDS[0])
+    with pytest.raises(DataError, match=r"texts is one text.*\[text\]"):
+        tokenizer.encode_all("low")
+
+
+@pytest.mark.parametrize("ids", [[[1, 2]], narae.tensor([[1, 2]]), 5, [1.5], "ab", [[1], [2, 3]]])
+def test_ids_that_are_no_row_of_numbers(ids):
+    with pytest.raises(DataError, match="integers"):
+        Characters.fit("abc").decode(ids)
+    pytest.importorskip("tokenizers")
+    with pytest.raises(DataError, match="integers"):
+        Subwords.train(WORDS, 280).decode(ids)
+    assert Characters.fit("abc").decode(iter([4, 5])) == "ab"

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 import narae
 from narae import nn
-from narae.base.errors import BoundsError, ConfigError
-from narae.nn.cached_attention import attention_weights
+from narae.base.errors import BoundsError, ConfigError, GraphError, ShapeError
+from narae.nn.cached_attention import RotaryAttention, attention_weights, queries_keys_values
 from narae.nn.positions import RotaryPositions, SinusoidalPositions, sinusoidal_table
+from narae.text.models.bert import BERT
 from narae.text.models.encoder_classifier import EncoderClassifier
 from narae.text.models.gpt import GPT
 from narae.text.models.transformer import TranslationTransformer
@@ -137,6 +138,55 @@ def test_padding_of_a_text_does_not_change_its_class():
         np.testing.assert_allclose(model(padded).numpy(), model(tokens).numpy(), atol=1e-5)
 
 
+def rotary(seed=0):
+    narae.manual_seed(seed)
+    return RotaryAttention(8, 2, length=12).eval()
+
+
+def test_rotary_attention_is_what_its_masks_say():
+    """J7: a mask for all, one for each head, and padding, beside the sum by hand."""
+    layer, x = rotary(), narae.randn(3, 5, 8)
+    random = np.random.default_rng(0)
+    each = random.normal(0, 2, (6, 5, 5)).astype(np.float32)
+    padding = np.arange(5) >= np.array([5, 3, 4])[:, None]
+    with narae.no_grad():
+        q, k, v = (part.numpy() for part in queries_keys_values(layer, x))
+        masks = {"attn_mask": narae.from_numpy(each), "key_padding_mask": narae.from_numpy(padding)}
+        out, weights = layer(x, x, x, average_attn_weights=False, **masks)
+        plain, _ = layer(x, x, x, need_weights=False, **masks)
+    scores = q @ k.swapaxes(-1, -2) / 2 + each.reshape(3, 2, 5, 5)
+    powers = np.exp(scores) * ~padding[:, None, None]
+    wanted = powers / powers.sum(-1, keepdims=True)
+    np.testing.assert_allclose(weights.numpy(), wanted, atol=1e-5)
+    heads = (wanted @ v).transpose(0, 2, 1, 3).reshape(3, 5, 8)
+    weight, bias = layer.out_proj.weight.detach().numpy(), layer.out_proj.bias.detach().numpy()
+    np.testing.assert_allclose(out.numpy(), heads @ weight.T + bias, atol=1e-5)
+    np.testing.assert_allclose(plain.numpy(), out.numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("need_weights", [False, True])
+def test_the_causal_hint_of_rotary_attention_hides_the_future(need_weights):
+    """J9: a hint without the mask that it speaks of is refused, as `MultiheadAttention` does."""
+    layer, x = rotary(), narae.randn(1, 5, 8)
+    other = narae.cat([x[:, :3], narae.randn(1, 2, 8)], 1)
+    mask = nn.Transformer.generate_square_subsequent_mask(5)
+    options = {"attn_mask": mask, "is_causal": True, "need_weights": need_weights}
+    with narae.no_grad():
+        a, b = layer(x, x, x, **options)[0], layer(other, other, other, **options)[0]
+    np.testing.assert_allclose(a.numpy()[:, :3], b.numpy()[:, :3], atol=1e-6)
+    with pytest.raises(GraphError, match="attn_mask"):
+        layer(x, x, x, is_causal=True, need_weights=need_weights)
+
+
+def test_a_state_has_the_numbers_of_the_model():
+    model, source = translator().double(), tokens_of(2, 5)
+    with narae.no_grad():
+        state = model.start(source)
+        _, after = model.step(narae.tensor([1, 1]), state)
+    assert [x.dtype for x in after] == [x.dtype for x in state]
+    assert state[2].dtype == narae.float64
+
+
 # --- positions ------------------------------------------------------------------------------
 
 
@@ -203,8 +253,32 @@ def test_a_text_longer_than_the_positions():
         SinusoidalPositions(12, 4)(narae.zeros(1, 13, 4))
 
 
+def test_rotary_attention_of_two_sequences():
+    layer, x, y = rotary(), narae.rand(1, 5, 8), narae.rand(1, 5, 8)
+    with pytest.raises(ConfigError, match="looks at itself"):
+        layer(x, y, y)
+    with pytest.raises(ShapeError, match="unsqueeze"):
+        layer(*[x[0]] * 3)
+
+
+def test_segments_that_a_model_has_no_vectors_for():
+    tokens = tokens_of(1, 4)
+    bert = BERT(11, 8, 1, 2, 16, length=8, segments=0)
+    with pytest.raises(ConfigError, match="segments are given"):
+        bert(tokens, segments=narae.zeros_like(tokens))
+
+
+def test_padding_begins_with_no_vector():
+    for model in (BERT(11, 8, 1, 2, 16, length=8, pad_id=3), translator(pad_id=3)):
+        table = model.embedding.weight.detach().numpy()
+        assert not table[3].any()
+        assert table[4].any()
+
+
 def test_positions_that_there_are_not():
     with pytest.raises(ConfigError, match="learned, sinusoidal, rotary"):
         gpt("relative")
     with pytest.raises(ConfigError, match="even"):
         sinusoidal_table(4, 5)
+    with pytest.raises(ConfigError, match="relu/gelu"):
+        gpt(activation="selu")

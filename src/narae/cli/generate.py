@@ -37,7 +37,9 @@ def add_parser(commands: Any) -> Any:
         metavar="P",
         help="only the likeliest that have the probability P together (default: 1)",
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the draws")
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of the draws (default: 0)"
+    )
     return parser
 
 
@@ -51,21 +53,26 @@ def run(options: Any) -> int:
     """Write the prompt, then token after token."""
     from narae.text.generation.generate import stream
     from narae.text.generation.sampling import Sampling
+    from narae.text.generation.stepping import Stepper
 
     sampling = Sampling(options.temperature, options.top_k, options.top_p)
-    model = load_text_model(options, "generates", "step")
+    stepper = Stepper(load_text_model(options, "generates", "step"))
+    stepper.check_kind(translates=False)
+    model = stepper.model
     tokenizer = model.needed_tokenizer()
     bos = tokenizer.bos_id is not None and tokenizer.eos_id is not None
     prompt = tokenizer.encode(options.prompt, bos=bos)
     told = _check_prompt(prompt, model, options)
     if told and not options.quiet:
         print(told, file=sys.stderr)
-    tokens = stream(model, [prompt], options.max_tokens, sampling, options.seed, window=True)
+    tokens = stream(stepper, [prompt], options.max_tokens, sampling, options.seed, window=True)
     sys.stdout.write(options.prompt)
-    for text in _pieces(tokenizer, prompt, tokens):
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    print()
+    try:
+        for text in _pieces(tokenizer, prompt, tokens):
+            sys.stdout.write(text)
+            sys.stdout.flush()
+    finally:
+        print(flush=True)  # what is said after Ctrl-C has a line of its own
     return 0
 
 

@@ -12,7 +12,16 @@ _INVALID_CHOICE = re.compile(r"invalid choice: '(?P<word>.*?)' \(choose from (?P
 
 
 class _Help(argparse.HelpFormatter):
-    """Help whose first column has room for the names of commands, which are indented."""
+    """Help whose first column has room for the names of commands, which are indented.
+
+    Words of which there may be none, after others, are nargs="+" and not required: with "*", none
+    are taken as soon as an option comes between. They are shown as "*" is.
+    """
+
+    def _format_args(self, action: argparse.Action, default_metavar: str) -> str:
+        if action.nargs == "+" and not action.required:
+            return f"[{action.metavar or default_metavar} ...]"
+        return super()._format_args(action, default_metavar)
 
     def add_argument(self, action: argparse.Action) -> None:
         super().add_argument(action)

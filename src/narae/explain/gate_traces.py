@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from narae.base.errors import BoundsError, ConfigError, explain, require
+from narae.base.errors import BoundsError, ConfigError, ShapeError, explain, require
 from narae.nn import Module
 from narae.tensors import Tensor
 
@@ -16,7 +16,7 @@ from .line_figure import save
 from .recurrent_run import RecurrentRun, recurrent_run
 
 Array = npt.NDArray[np.float64]
-# What lies between 0 and 1; the others are drawn from -1 to 1.
+# What lies between 0 and 1; the others lie around 0.
 _GATES = {"input", "forget", "output", "reset", "update"}
 
 
@@ -44,20 +44,25 @@ class GateTraces:
 
         Raises:
             BoundsError: if there is no such row.
+            ShapeError: if there is not one token for each step.
             MissingExtraError: if matplotlib is not installed.
         """
-        batch = self.values["hidden"].shape[1]
+        time, batch, _ = self.values["hidden"].shape
         if not 0 <= row < batch:
             given, rule = f"row is {row}", f"the batch has rows 0 to {batch - 1}"
             raise BoundsError(explain("GateTraces.draw", given, rule))
+        if tokens is not None and len(tokens) != time:
+            given, rule = f"there are {len(tokens)} tokens", f"each of {time} steps reads one"
+            raise ShapeError(explain("GateTraces.draw", given, rule))
         figures = require("matplotlib.figure", "train", "drawing gates")
         count = len(self.values)
         figure = figures.Figure(figsize=(9, 1.5 * count), layout="constrained")
         panels = figure.subplots(count, 1, sharex=True)
         for axes, (name, values) in zip(panels, self.values.items(), strict=True):
-            least, colors = (0, "viridis") if name in _GATES else (-1, "RdBu")
+            most = max(1.0, float(np.abs(values[:, row]).max()))  # a cell may be larger than 1
+            least, colors = (0, "viridis") if name in _GATES else (-most, "RdBu")
             options = {"aspect": "auto", "interpolation": "nearest", "cmap": colors}
-            image = axes.imshow(values[:, row].T, vmin=least, vmax=1, **options)
+            image = axes.imshow(values[:, row].T, vmin=least, vmax=most, **options)
             axes.set_ylabel(name)
             axes.set_yticks([])
             figure.colorbar(image, ax=axes, pad=0.01)

@@ -1,6 +1,7 @@
-"""A picture of lines, one axis logarithmic if wanted."""
+"""A picture of lines, with logarithmic axes if wanted."""
 
 import io
+import itertools
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from narae.base.errors import require
 from narae.io.atomic import atomic_write
 
 _COLORS = ("#2563eb", "#ea580c", "#059669", "#9333ea", "#dc2626", "#6b7280")
+_STYLES = ("-", "--", ":")
 _GRID = "#e5e7eb"
 
 
@@ -20,6 +22,7 @@ def draw_lines(
     across: str,
     upwards: str,
     log: bool = False,
+    log_across: bool = False,
 ) -> None:
     """Draw (x, y) of each name.
 
@@ -27,7 +30,8 @@ def draw_lines(
         path: a PNG, PDF or SVG file to write.
         lines: (points,) and (points,), by name.
         title, across, upwards: words above, under and beside.
-        log: whether the upright axis is logarithmic.
+        log, log_across: whether the upright axis, and the other, is logarithmic; 2, 4, 8 and so on
+            are marked across.
 
     Raises:
         MissingExtraError: if matplotlib is not installed.
@@ -35,9 +39,13 @@ def draw_lines(
     figures = require("matplotlib.figure", "train", "drawing figures")
     figure = figures.Figure(figsize=(8, 4.2), layout="constrained")
     axes = figure.add_subplot()
-    for (name, (x, y)), color in zip(lines.items(), _COLORS * 9, strict=False):
-        axes.plot(x, y, color=color, linewidth=1.6, label=name)
+    looks = itertools.cycle(itertools.product(_STYLES, _COLORS))
+    for (name, (x, y)), (style, color) in zip(lines.items(), looks, strict=False):
+        axes.plot(x, y, style, color=color, linewidth=1.6, label=name)
     axes.set(title=title, xlabel=across, ylabel=upwards, yscale="log" if log else "linear")
+    if log_across:
+        axes.set_xscale("log", base=2)
+        axes.xaxis.set_major_formatter("{x:g}")
     axes.grid(color=_GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

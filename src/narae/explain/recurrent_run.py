@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
-from narae.base.errors import ConfigError, explain
+from narae.base.errors import ConfigError, DataError, explain
 from narae.nn import Module
 from narae.nn.rnn import RNNBase
 from narae.nn.utils.rnn import PackedSequence
 from narae.tensors import Tensor, no_grad, zeros
+
+from .watching import in_evaluation
 
 State = tuple[Tensor, ...]
 
@@ -40,21 +42,24 @@ def recurrent_run(where: str, model: Module, inputs: Any, name: str | None) -> R
 
     Raises:
         ConfigError: if there is no such layer, several without a name, or it cannot be looked into.
+        DataError: if the model does not call it exactly once, or the batch is empty.
     """
     found = {path: m for path, m in model.named_modules() if isinstance(m, RNNBase)}
     path = _chosen(where, found, name)
     calls: list[tuple[Any, Any]] = []
     handle = found[path].register_forward_pre_hook(_keeper(calls), with_kwargs=True)
-    was_training = model.training
     before = {key: x.clone() for key, x in model.named_buffers()}
     try:
+        with no_grad(), in_evaluation(model):
+            model(*inputs)
+    finally:
+        handle.remove()
         with no_grad():
-            model.eval()(*inputs)
             for key, x in model.named_buffers():
                 x.copy_(before[key])
-    finally:
-        model.train(was_training)
-        handle.remove()
+    if len(calls) != 1:
+        given = f"the model calls {path or 'the layer'} {len(calls)} times"
+        raise DataError(explain(where, given, "one call with all steps is looked at"))
     return _run_of(where, path, found[path], *calls[0])
 
 
@@ -81,6 +86,8 @@ def _run_of(where: str, name: str, module: RNNBase, x: Any, hx: Any) -> Recurren
         rule = "a layer of one direction, without projection, is given a padded batch"
         raise ConfigError(explain(where, given, rule))
     x = x.detach().transpose(0, 1) if module.batch_first else x.detach()  # (time, batch, features)
+    if x.shape[1] == 0:
+        raise DataError(explain(where, "the batch has no rows", "at least one is looked at"))
     if hx is None:
         shape = (module.num_layers, x.shape[1], module.hidden_size)
         hx = tuple(zeros(shape, dtype=x.dtype) for _ in module._state_sizes)

@@ -13,7 +13,12 @@ from narae.base.errors import MissingDataError, explain, require
 from .shards import file_names
 
 _ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
-_FILES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
+_FILES = (
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+)
 _ENDINGS = (".safetensors", ".json", ".pt", ".pth", ".th", ".bin", ".npz", ".ckpt")
 
 
@@ -41,29 +46,43 @@ def fetch_weights(repository: str) -> tuple[Path, dict[str, Any]]:
         MissingDataError: if there is none, or it is not here and there is no network.
         MissingExtraError: if huggingface-hub is not installed.
     """
-    hub: Any = require("huggingface_hub", "hub", "weights of a Hugging Face repository")
-    errors: Any = require("huggingface_hub.errors", "hub", "weights of a Hugging Face repository")
-    name, _, revision = repository.partition("@")
-
-    def fetch(file: str) -> Path | None:
-        try:
-            return Path(hub.hf_hub_download(name, file, revision=revision or None))
-        except errors.LocalEntryNotFoundError as error:  # one of EntryNotFoundError, so first
-            raise _unreachable(repository, file, error) from error
-        except errors.EntryNotFoundError:
-            return None
-        except (OSError, ValueError) as error:  # of the network, and of the name
-            raise _unreachable(repository, file, error) from error
-
-    path = next((found for found in map(fetch, _FILES) if found is not None), None)
+    tried = (fetch_file(repository, name) for name in _FILES)
+    path = next((found for found in tried if found is not None), None)
     if path is None:
         given, rule = f"{repository} has none of {', '.join(_FILES)}", "weights are in one of them"
         raise MissingDataError(explain("hub", given, rule, "name a repository that has"))
     if path.suffix == ".json":
         for shard in file_names(path):
-            fetch(shard)
-    config = fetch("config.json")
+            fetch_file(repository, shard)
+    config = fetch_file(repository, "config.json")
     return path, {} if config is None else _dict_in(config)
+
+
+def fetch_file(repository: str, file: str) -> Path | None:
+    """One file of a repository; None if the repository has no such file.
+
+    Args:
+        repository: "owner/name", or "owner/name@revision".
+        file: its path there, such as "tokenizer.json".
+
+    Raises:
+        MissingDataError: if there is no such repository, or it is not here and there is no network.
+        MissingExtraError: if huggingface-hub is not installed.
+    """
+    hub: Any = require("huggingface_hub", "hub", "weights of a Hugging Face repository")
+    errors: Any = require("huggingface_hub.errors", "hub", "weights of a Hugging Face repository")
+    name, _, revision = repository.partition("@")
+    try:
+        return Path(hub.hf_hub_download(name, file, revision=revision or None))
+    except errors.LocalEntryNotFoundError as error:  # one of EntryNotFoundError, so first
+        known = hub.try_to_load_from_cache(name, file, revision=revision or None)
+        if known is hub._CACHED_NO_EXIST:  # it was asked for when there was a network
+            return None
+        raise _unreachable(repository, file, error) from error
+    except errors.EntryNotFoundError:
+        return None
+    except (OSError, ValueError) as error:  # of the network, and of the name
+        raise _unreachable(repository, file, error) from error
 
 
 def _dict_in(path: Path) -> dict[str, Any]:

@@ -4,15 +4,17 @@ import csv
 import difflib
 import io
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from narae.base.errors import DataError, FileFormatError, explain
+from narae.base.errors import ConfigError, DataError, FileFormatError, explain
 
 from .texts import read_text
 
 Table = dict[str, list[str]]
 _TABS = {".tsv", ".tab"}
+_LONGEST = 2**31 - 1  # characters of a field; csv's own limit, 131,072, is less than a book
 
 
 def read_table(
@@ -21,8 +23,9 @@ def read_table(
     encoding: str = "utf-8",
     delimiter: str | None = None,
     names: Sequence[str] | None = None,
+    quoted: bool = True,
 ) -> Table:
-    r"""The columns of a CSV or TSV file, as text.
+    r"""The columns of a CSV or TSV file, as text; empty lines are no rows.
 
     Args:
         path: the file; .gz is unpacked.
@@ -30,12 +33,15 @@ def read_table(
         encoding: such as "utf-8" or "cp949".
         delimiter: what parts the fields; a tab for .tsv and .tab files and else a comma.
         names: of all columns, for a file whose first line is no header.
+        quoted: whether a field may stand in quotes ("..."), with delimiters and line ends in it;
+            False for files, often with tabs, in which a quote is a character like any other.
 
     Returns:
         For each column the text of its fields, (rows,).
 
     Raises:
-        DataError: if there is no such column.
+        ConfigError: if the delimiter is not one character.
+        DataError: if there is no such column, or one of `names` comes twice.
         FileFormatError: if the file is empty, or a row has more or fewer fields than the header.
         MissingDataError: if there is no such file.
 
@@ -47,10 +53,13 @@ def read_table(
         {'text': ['good, really', 'bad']}
     """
     if delimiter is None:
-        suffixes = [suffix.lower() for suffix in Path(path).suffixes]
-        delimiter = "\t" if _TABS.intersection(suffixes) else ","
-    rows = _rows(path, read_text(path, encoding, "read_table"), delimiter)
-    header = list(names) if names is not None else _header(path, rows)
+        name = str(path).lower().removesuffix(".gz")
+        delimiter = "\t" if Path(name).suffix in _TABS else ","
+    if len(delimiter) != 1 or delimiter in '\r\n"':
+        given = f"delimiter is {delimiter!r}"
+        raise ConfigError(explain("read_table", given, "it is one character, such as a comma"))
+    rows = _rows(path, read_text(path, encoding, "read_table"), delimiter, quoted)
+    header = _header(path, rows) if names is None else _given(names)
     places = [_place(path, header, name) for name in (header if columns is None else columns)]
     for line, row in rows:
         if len(row) != len(header):
@@ -60,16 +69,25 @@ def read_table(
     return {header[place]: [row[place] for _, row in rows] for place in places}
 
 
-def _rows(path: str | os.PathLike[str], text: str, delimiter: str) -> list[tuple[int, list[str]]]:
-    """Every row that is not blank, with the number of its last line."""
+def _rows(
+    path: str | os.PathLike[str], text: str, delimiter: str, quoted: bool
+) -> list[tuple[int, list[str]]]:
+    """Every row that is not empty, with the number of its last line."""
+    if not quoted:
+        lines = enumerate(text.split("\n"), 1)
+        return [(number, line.split(delimiter)) for number, line in lines if line]
     # StringIO ends lines at "\n" alone; str.splitlines would break fields at form feeds, too.
     reader = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True)
+    limit = csv.field_size_limit(_LONGEST)
     try:
         return [(reader.line_num, row) for row in reader if row]
     except csv.Error as error:
         given = f"{path}, line {reader.line_num}: {error}"
         rule = 'a quote ("…") closes before the next field'
-        raise FileFormatError(explain("read_table", given, rule, 'write "" for a quote')) from error
+        fix = 'write "" for a quote, or read the file with quoted=False'
+        raise FileFormatError(explain("read_table", given, rule, fix)) from error
+    finally:
+        csv.field_size_limit(limit)
 
 
 def _header(path: str | os.PathLike[str], rows: list[tuple[int, list[str]]]) -> list[str]:
@@ -77,11 +95,23 @@ def _header(path: str | os.PathLike[str], rows: list[tuple[int, list[str]]]) -> 
         rule = "its first line names the columns"
         raise FileFormatError(explain("read_table", f"{path} is empty", rule))
     header = [name.strip() for name in rows.pop(0)[1]]
-    twice = sorted({name for name in header if header.count(name) > 1})
+    twice = _twice(header)
     if twice:
         given = f"{path} has the column {twice[0]!r} twice"
         raise FileFormatError(explain("read_table", given, "columns have names of their own"))
     return header
+
+
+def _given(names: Sequence[str]) -> list[str]:
+    twice = _twice(names)
+    if twice:
+        given = f"names has {twice[0]!r} twice"
+        raise DataError(explain("read_table", given, "columns have names of their own"))
+    return list(names)
+
+
+def _twice(names: Sequence[str]) -> list[str]:
+    return sorted(name for name, count in Counter(names).items() if count > 1)
 
 
 def _place(path: str | os.PathLike[str], header: Sequence[str], name: str) -> int:

@@ -11,7 +11,7 @@ from narae.base.errors import ConfigError, FileFormatError, MissingDataError, ex
 _GZIP_MAGIC = b"\x1f\x8b"
 _UTF8_MARK = b"\xef\xbb\xbf"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
-_UTF8_NAMES = {"utf8", "utf-8", "utf_8", "u8"}
+_UTF8_NAMES = {"utf8", "utf-8", "utf_8", "u8", "utf-8-sig", "utf_8_sig"}
 # Tried in this order, and cp1252 last: it takes nearly any bytes.
 _LIKELY = ("utf-8", "utf-16", "cp949", "shift_jis", "cp1252")
 
@@ -27,7 +27,8 @@ def read_text(path: str | os.PathLike[str], encoding: str = "utf-8", what: str =
 
     Raises:
         ConfigError: if Python knows no such encoding.
-        FileFormatError: if the bytes are not of that encoding.
+        FileFormatError: if the bytes are not of that encoding, or begin with a byte order mark of
+            UTF-8 and another one was named.
         MissingDataError: if there is no such file, or it is a folder.
 
     Example:
@@ -39,15 +40,18 @@ def read_text(path: str | os.PathLike[str], encoding: str = "utf-8", what: str =
     """
     data = _bytes_of(Path(path), what)
     if encoding.lower() in _UTF8_NAMES:
-        encoding = "utf-8-sig"  # takes a byte order mark away, and needs none
+        encoding = "utf-8"
+    elif data.startswith(_UTF8_MARK):  # cp949 would read the mark as a syllable
+        given = f"{path} begins with the byte order mark of UTF-8, and {encoding} was asked for"
+        raise FileFormatError(explain(what, given, "text has one encoding", 'encoding="utf-8"'))
     try:
-        text = data.decode(encoding)
+        text = data.decode(encoding).removeprefix("\ufeff")  # the mark
     except LookupError as error:
         rule = "an encoding is one that Python knows"
         raise ConfigError(explain(what, str(error), rule, "utf-8, or cp949 for Korean")) from error
     except UnicodeDecodeError as error:
         _report(path, what, data, error)
-    except UnicodeError as error:  # such as utf-16 without a byte order mark
+    except UnicodeError as error:  # of codecs that say no more, such as "undefined"
         given = f"{path} is no {encoding} ({error})"
         raise FileFormatError(explain(what, given, "text has one encoding")) from error
     return text.replace("\r\n", "\n").replace("\r", "\n")
@@ -57,7 +61,7 @@ def _bytes_of(path: Path, what: str) -> bytes:
     try:
         data = path.read_bytes()
         return gzip.decompress(data) if data.startswith(_GZIP_MAGIC) else data
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         message = explain(what, f"there is no file {path}", "a text file was expected there")
         raise MissingDataError(message) from error
     except IsADirectoryError as error:
@@ -72,11 +76,8 @@ def _bytes_of(path: Path, what: str) -> bytes:
 def _report(
     path: str | os.PathLike[str], what: str, data: bytes, error: UnicodeDecodeError
 ) -> NoReturn:
-    # The decoder of UTF-8 counts from behind a byte order mark.
-    behind = len(_UTF8_MARK) if error.encoding == "utf-8" and data.startswith(_UTF8_MARK) else 0
-    place = error.start + behind
-    line = data.count(b"\n", 0, place) + 1
-    given = f"{path} is no {error.encoding} at byte {place}, in line {line}"
+    line = data.count(b"\n", 0, error.start) + 1
+    given = f"{path} is no {error.encoding} at byte {error.start}, in line {line}"
     likely = _likely_encoding(data, error.encoding)
     fix = f'name its encoding, such as encoding="{likely}"'
     if likely == "cp949":

@@ -6,6 +6,7 @@ step, and rows can be chosen (by a beam search) in all of them alike.
 
 from typing import Any, NamedTuple
 
+from narae.base.errors import ConfigError, GraphError, ShapeError, explain
 from narae.tensors import Tensor, arange, where
 
 from .attention import scaled_dot_product_attention
@@ -76,7 +77,15 @@ class RotaryAttention(MultiheadAttention):
         average_attn_weights: bool = True,
         is_causal: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
-        """As `MultiheadAttention`; query, key and value are one and the same."""
+        """As `MultiheadAttention`; query, key and value are one and the same.
+
+        Raises:
+            ConfigError: if they are not; positions of two sequences have nothing in common.
+            GraphError: for `is_causal` without the mask that it speaks of.
+            ShapeError: if they are not (batch, time, width).
+        """
+        _check_one_sequence(query, key, value)
+        _check_causal(is_causal, attn_mask)
         q, k, v = queries_keys_values(self, query)  # (batch, heads, time, head_dim)
         hint = is_causal and key_padding_mask is None and not need_weights
         mask = None if hint else _joined_mask(key_padding_mask, attn_mask, q)
@@ -88,10 +97,29 @@ class RotaryAttention(MultiheadAttention):
         return out, weights.mean(1) if average_attn_weights else weights
 
 
+def _check_one_sequence(query: Tensor, key: Tensor, value: Tensor) -> None:
+    if key is not query or value is not query:
+        given, rule = "query, key and value differ", "one sequence looks at itself"
+        fix = "MultiheadAttention, with positions that are added"
+        raise ConfigError(explain("RotaryAttention", given, rule, fix))
+    if query.ndim != 3:
+        given, rule = f"query is {tuple(query.shape)}", "it is (batch, time, width)"
+        raise ShapeError(explain("RotaryAttention", given, rule, "x.unsqueeze(0) for one sequence"))
+
+
+def _check_causal(is_causal: bool, mask: Tensor | None) -> None:
+    if is_causal and mask is None:
+        given, rule = "is_causal=True without attn_mask", "it says what attn_mask hides"
+        fix = "attn_mask=Transformer.generate_square_subsequent_mask(time)"
+        raise GraphError(explain("RotaryAttention", given, rule, fix))
+
+
 def _joined_mask(padding: Any, mask: Any, q: Tensor) -> Any:
-    """Numbers to add to the scores, (batch or 1, 1, queries or 1, keys); None: nothing."""
+    """Numbers to add to the scores, which have (batch, heads, queries, keys); None: nothing."""
     padding = additive_mask(padding, "key_padding_mask", q.dtype)
     mask = additive_mask(mask, "attn_mask", q.dtype)
+    if mask is not None and mask.ndim == 3:  # (batch * heads, queries, keys)
+        mask = mask.reshape(*q.shape[:2], *mask.shape[1:])  # (batch, heads, queries, keys)
     if padding is None:
         return mask
     padding = padding.unsqueeze(1).unsqueeze(1)  # (batch, 1, 1, keys)

@@ -152,6 +152,9 @@ class Table(Module):
     def reset_parameters(self) -> None:
         """Draw new vectors, normal with standard deviation 1."""
         init.normal_(self.weight)
+        self._fill_padding_idx_with_zero()
+
+    def _fill_padding_idx_with_zero(self) -> None:
         if self.padding_idx is not None:
             with no_grad():
                 self.weight[self.padding_idx] = 0

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from narae.base.errors import ConfigError
+from narae.base.errors import ConfigError, explain
 from narae.tensors import Tensor
 from narae.tensors.activations import gelu, relu
 
@@ -22,7 +22,8 @@ def _function(activation: Any) -> Any:
     if not isinstance(activation, str):
         return activation
     if activation not in _ACTIVATIONS:
-        raise ConfigError(f"activation should be relu/gelu, not {activation}")
+        given, rule = f"activation is {activation!r}", "it should be relu/gelu, or a function"
+        raise ConfigError(explain("TransformerLayer", given, rule))
     return _ACTIVATIONS[activation]
 
 
@@ -154,6 +155,11 @@ class TransformerDecoderLayer(_Layer):
     The arguments are those of `TransformerEncoderLayer`.
 
     Source: Vaswani et al., Attention is all you need (2017), section 3.1.
+
+    >>> import narae
+    >>> layer = narae.nn.TransformerDecoderLayer(8, 2, dim_feedforward=16)
+    >>> layer(narae.rand(4, 3, 8), memory=narae.rand(5, 3, 8)).shape
+    narae.Size([4, 3, 8])
     """
 
     norm_count = 3

@@ -7,7 +7,7 @@ from .autoregression import Autoregression, order_curve
 from .baselines import Naive, SeasonalNaive, baseline_errors
 from .csv_file import read_series
 from .forecasting import forecast_direct, forecast_recursive
-from .gaps import treat_missing
+from .gaps import break_at_gaps, treat_missing
 from .intervals import conformal_interval, coverage_of, residual_interval
 from .latent import LinearRecurrence, latent_autoregression
 from .metrics import mae, mape, mase, rmse, smape
@@ -37,6 +37,7 @@ __all__ = [
     "airline_passengers",
     "baseline_errors",
     "body_of",
+    "break_at_gaps",
     "conformal_interval",
     "coverage_of",
     "draw_forecast",

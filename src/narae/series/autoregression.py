@@ -48,22 +48,18 @@ class Autoregression:
         return len(self.weights)
 
     @classmethod
-    def fit(cls, values: Floats, order: int, ahead: int = 1, begin: int = 0) -> "Autoregression":
+    def fit(cls, values: Floats, order: int, ahead: int = 1) -> "Autoregression":
         """Least squares over all windows of the training part.
 
         Args:
             values: (time,), the training part; windows with missing values are left out.
             order: τ.
             ahead: steps to tell directly; more come recursively.
-            begin: the first row to tell, so that several orders learn from the same rows.
 
         Raises:
-            ConfigError, DataError: as `windows` does.
+            ConfigError, DataError: as `windows` does; if there are fewer windows than weights.
         """
-        x, y = _pairs(values, order, ahead, begin)
-        design = np.concatenate([x, np.ones((len(x), 1))], axis=1)  # (windows, τ + 1)
-        solution = np.linalg.lstsq(design, y, rcond=None)[0].T  # (ahead, τ + 1)
-        return cls(solution[:, :-1], solution[:, -1])
+        return _solved(*_pairs(values, order, ahead))
 
     @classmethod
     def descend(
@@ -82,7 +78,7 @@ class Autoregression:
         Raises:
             ConfigError, DataError: as `windows` does; if the values are constant.
         """
-        x, y = _pairs(values, order, ahead, 0)
+        x, y = _pairs(values, order, ahead)
         mean, std = float(x.mean()), float(x.std())
         if not std > 0:
             raise DataError(explain("Autoregression", "values are constant", "they vary"))
@@ -103,8 +99,11 @@ class Autoregression:
             (..., steps, 1).
 
         Raises:
+            ConfigError: if steps are below 1.
             ShapeError: if the past is too short, or has several columns.
         """
+        if steps < 1:
+            raise ConfigError(explain("Autoregression", f"{steps} steps", "at least 1"))
         past = np.asarray(past, np.float64)
         if past.ndim < 2 or past.shape[-1] != 1 or past.shape[-2] < self.order:
             given = f"the past is {past.shape}"
@@ -118,11 +117,21 @@ class Autoregression:
         return known[..., begin : begin + steps, None]
 
 
-def _pairs(values: Floats, order: int, ahead: int, begin: int) -> tuple[Floats, Floats]:
+def _pairs(values: Floats, order: int, ahead: int) -> tuple[Floats, Floats]:
     if np.ndim(values) != 1:
         raise ShapeError(explain("Autoregression", f"values are {np.shape(values)}", "(time,)"))
-    found = windows(values, order, ahead, begin=begin)
+    found = windows(values, order, ahead)
     return found.past[..., 0], found.future[..., 0]  # (windows, τ), (windows, ahead)
+
+
+def _solved(x: Floats, y: Floats) -> Autoregression:
+    if len(x) <= x.shape[1]:  # more than one choice of weights makes no error at all
+        given = f"{len(x)} windows for {x.shape[1]} weights and a constant"
+        rule = "there are at least as many windows"
+        raise DataError(explain("Autoregression", given, rule, "a smaller order, or more data"))
+    design = np.concatenate([x, np.ones((len(x), 1))], axis=1)  # (windows, τ + 1)
+    solution = np.linalg.lstsq(design, y, rcond=None)[0].T  # (ahead, τ + 1)
+    return Autoregression(solution[:, :-1], solution[:, -1])
 
 
 def _descended(x: Floats, y: Floats, lr: float, steps: int) -> tuple[Floats, Floats]:
@@ -146,10 +155,10 @@ def order_curve(values: Floats, orders: Sequence[int], cut: int) -> dict[int, tu
     """How good each τ is: mean squared errors, one step ahead, on the rows before and after a cut.
 
     On the training part it only falls as τ grows; on the other it turns where the model begins
-    to learn noise. All orders tell the same rows.
+    to learn noise. All orders tell the same rows: those that the longest can tell.
 
     Args:
-        values: (time,).
+        values: (time,); windows of the longest order with missing values are left out.
         orders: values of τ to try.
         cut: the first row that is not learned from.
 
@@ -157,15 +166,17 @@ def order_curve(values: Floats, orders: Sequence[int], cut: int) -> dict[int, tu
         For each τ, the errors (training, validation).
 
     Raises:
-        ConfigError: if there are no orders.
+        ConfigError: if there are no orders, or one is below 1.
         DataError: if a part is too short.
     """
-    if not orders:
-        raise ConfigError(explain("order_curve", "no orders", "there is at least one to try"))
-    begin, curve = max(orders), {}
+    if not orders or min(orders) < 1:
+        given = f"orders are {list(orders)}"
+        raise ConfigError(explain("order_curve", given, "some to try, each at least 1"))
+    longest, curve = max(orders), {}
+    parts = (windows(values, longest, end=cut), windows(values, longest, begin=cut))
+    training = parts[0]
     for order in orders:
-        model = Autoregression.fit(values[:cut], order, begin=begin)
-        parts = (windows(values, order, begin=begin, end=cut), windows(values, order, begin=cut))
+        model = _solved(training.past[:, -order:, 0], training.future[..., 0])
         errors = [np.square(model.forecast(part.past) - part.future).mean() for part in parts]
         curve[order] = (float(errors[0]), float(errors[1]))
     return curve

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from narae.base.errors import ConfigError, DataError, explain
+from narae.base.errors import ConfigError, DataError, ShapeError, explain
 
 from .metrics import mae
 from .table import Floats
@@ -43,9 +43,16 @@ class SeasonalNaive:
             (..., steps, columns).
 
         Raises:
+            ConfigError: if steps are below 1.
             DataError: if the past is shorter than a season.
+            ShapeError: if it has no columns.
         """
         past = np.asarray(past, np.float64)
+        if steps < 1:
+            raise ConfigError(explain("SeasonalNaive", f"{steps} steps", "at least 1"))
+        if past.ndim < 2:
+            given = f"the past is {past.shape}"
+            raise ShapeError(explain("SeasonalNaive", given, "it is (..., time, columns)"))
         if past.shape[-2] < self.season:
             given = f"{past.shape[-2]} rows of past, a season has {self.season}"
             raise DataError(explain("SeasonalNaive", given, "the past holds a season at least"))
@@ -70,8 +77,13 @@ def baseline_errors(batches: Iterable[Any], season: int) -> dict[str, float]:
 
     Returns:
         "naive_mae" and "seasonal_mae".
+
+    Raises:
+        DataError: if there are no batches, or the past is shorter than a season.
     """
-    parts = zip(*batches, strict=True)
+    parts = tuple(zip(*batches, strict=True))
+    if not parts:
+        raise DataError(explain("baseline_errors", "no batches", "there is at least one"))
     pasts, futures = ([np.asarray(x, np.float64) for x in part] for part in parts)
     future = np.concatenate(futures)  # (windows, ahead, targets)
     past = np.concatenate(pasts)[..., : future.shape[2]]

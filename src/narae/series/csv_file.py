@@ -3,14 +3,14 @@
 import csv
 import os
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from narae.base.errors import DataError, FileFormatError, MissingDataError, explain
+from narae.base.errors import ConfigError, DataError, FileFormatError, MissingDataError, explain
 
+from .dates import FORM, join_date, parse_date
 from .gaps import check_treatment, treat_missing
 from .table import Array, Series
 
@@ -20,7 +20,7 @@ Rows = list[tuple[int, list[str]]]  # the number of the line in the file, and it
 
 def read_series(
     path: str | os.PathLike[str],
-    columns: Sequence[str] = (),
+    columns: str | Sequence[str] = (),
     dates: str | Sequence[str] = (),
     *,
     missing: str = "raise",
@@ -33,9 +33,10 @@ def read_series(
 
     Args:
         path: the file.
-        columns: names of those to read; by default all that are no dates.
+        columns: the name of the one to read, or names; by default all that are no dates.
         dates: the column with dates, or columns with year, month, day, hour, minute and second
-            (as many as there are); rows are numbered without it.
+            (as many as there are); rows are numbered without it. Dates with an offset from UTC
+            ("+09:00", "Z", or "%z" in `date_format`) are told in UTC.
         missing: what to do about missing values: "raise" (an error), "drop", "forward",
             "interpolate" or "mask"; see `treat_missing`. The series counts them.
         missing_words: how the file spells a missing value.
@@ -43,7 +44,10 @@ def read_series(
         delimiter: between fields.
         encoding: of the text, such as "cp949"; by default UTF-8.
 
+    Empty lines are passed over; in a file of one column they are missing values.
+
     Raises:
+        ConfigError: for a treatment, delimiter or encoding that there is not.
         DataError: if a column is not there, a field is no number or no date, dates are not in
             order or come twice, or values are missing and nothing was said about it; the message
             names the line.
@@ -59,9 +63,9 @@ def read_series(
         ([70.0, 74.0], '3 rows, missing: 1 of cm (drop; 1 rows left out)')
     """
     check_treatment(missing)
-    path, parts = Path(path), [dates] if isinstance(dates, str) else list(dates)
+    path, parts = Path(path), _listed(dates)
     head, rows = _read_rows(path, delimiter, encoding)
-    names = list(columns) or [name for name in head if name not in parts]
+    names = _listed(columns) or _other_columns(path, head, parts)
     places = _places(path, head, [*names, *parts])
     known = set(missing_words)
     values = np.array(
@@ -72,24 +76,65 @@ def read_series(
     return treat_missing(Series(values, tuple(names), found), missing)
 
 
+def _listed(names: str | Sequence[str]) -> list[str]:
+    return ([names] if names else []) if isinstance(names, str) else list(names)
+
+
+def _other_columns(path: Path, head: list[str], dates: list[str]) -> list[str]:
+    names = [name for name in head if name not in dates]
+    if not names:
+        raise _fault(path, 1, "there are dates alone", "a column of numbers was expected")
+    if all(_is_number(name) for name in names):
+        given, rule = f"the names are {', '.join(names)}", "the first line names the columns"
+        raise _fault(path, 1, given, rule, "add such a line, or say columns=")
+    return names
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _read_rows(path: Path, delimiter: str, encoding: str) -> tuple[list[str], Rows]:
     if not path.is_file():
         raise MissingDataError(explain("read_series", f"no file {path}", "a CSV file was expected"))
+    line = 0
     try:
         with path.open(encoding=encoding, newline="") as file:
             reader = csv.reader(file, delimiter=delimiter, strict=True)
             head = [name.strip() for name in next(reader, [])]
-            rows = [(reader.line_num, row) for row in reader if row]
-    except (UnicodeDecodeError, csv.Error) as error:
-        fix = 'say encoding=, such as "cp949"' if isinstance(error, UnicodeDecodeError) else ""
+            rows = []
+            for row in reader:
+                line = reader.line_num
+                rows.append((line, row))
+    except (LookupError, TypeError) as error:
+        given = f"encoding is {encoding!r}, delimiter is {delimiter!r}"
+        rule = "a known encoding and one character"
+        raise ConfigError(explain("read_series", given, rule)) from error
+    except (UnicodeError, csv.Error) as error:
+        fix = 'say encoding=, such as "cp949"' if isinstance(error, UnicodeError) else ""
+        given = f"{path}, after line {line}: {error}"
         rule = f"a CSV file in {encoding} was expected"
-        raise FileFormatError(explain("read_series", f"{path}: {error}", rule, fix)) from error
+        raise FileFormatError(explain("read_series", given, rule, fix)) from error
+    return head, _whole_rows(path, head, rows)
+
+
+def _whole_rows(path: Path, head: list[str], rows: Rows) -> Rows:
+    """Rows with a field for each column; an empty line is none, or one of one empty field."""
+    while rows and not rows[-1][1]:
+        rows.pop()
+    if len(head) == 1:
+        rows = [(line, row or [""]) for line, row in rows]
+    rows = [(line, row) for line, row in rows if row]
     if not rows:
         raise _fault(path, 1, "there are no rows", "a line of names and rows were expected")
     for line, row in rows:
         if len(row) != len(head):
             raise _fault(path, line, f"{len(row)} fields", f"the first line has {len(head)}")
-    return head, rows
+    return rows
 
 
 def _fault(path: Path, line: int, given: str, rule: str, fix: str = "") -> DataError:
@@ -110,11 +155,8 @@ def _number(
     text = row[place].strip()
     if text in missing:
         return np.nan
-    try:
-        value = float(text)
-    except ValueError:
-        value = np.inf
-    if not np.isfinite(value):
+    value = float(text) if _is_number(text) else np.inf
+    if not np.isfinite(value) or "_" in text:  # to Python, 1_000 is a number
         fix = "if it means a missing value, add it to missing_words"
         raise _fault(path, line, f"{name} is {text!r}", "it is a finite number", fix)
     return value
@@ -126,7 +168,12 @@ def _number(
 def _read_dates(path: Path, rows: Rows, places: list[int], form: str) -> Array | None:
     if not places:
         return None
-    found = np.array([_date(path, line, [row[i] for i in places], form) for line, row in rows])
+    pairs = [_date(path, line, [row[i] for i in places], form) for line, row in rows]
+    found, offsets = (np.array(each) for each in zip(*pairs, strict=True))
+    if (offsets != offsets[0]).any():
+        line = rows[int((offsets != offsets[0]).argmax())][0]
+        given = f"a date with{'out' * bool(offsets[0])} an offset from UTC"
+        raise _fault(path, line, given, "all have one or none has")
     steps = np.diff(found).astype(np.int64)
     if (steps <= 0).any():
         at = int((steps <= 0).argmax()) + 1
@@ -137,16 +184,10 @@ def _read_dates(path: Path, rows: Rows, places: list[int], form: str) -> Array |
     return found
 
 
-def _date(path: Path, line: int, texts: list[str], form: str) -> Any:
+def _date(path: Path, line: int, texts: list[str], form: str) -> tuple[Any, bool]:
     try:
-        if len(texts) > 1:
-            numbers: list[Any] = [int(text) for text in texts] + [1] * (3 - len(texts))
-            return np.datetime64(datetime(*numbers).isoformat(), "s")
-        text = texts[0].strip()
-        date = np.datetime64(datetime.strptime(text, form).isoformat() if form else text, "s")
-    except (ValueError, TypeError) as error:
-        given, rule = f"the date is {' '.join(texts)!r}", f"it has the form {form or 'YYYY-MM-DD'}"
+        return join_date(texts) if len(texts) > 1 else parse_date(texts[0], form)
+    except (ValueError, TypeError, OverflowError) as error:
+        given = f"the date is {' '.join(texts)!r}"
+        rule = f"it has the form {form or FORM}, in whole seconds"
         raise _fault(path, line, given, rule, "say date_format=") from error
-    if np.isnat(date):
-        raise _fault(path, line, f"the date is {text!r}", "every row has a date")
-    return date

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from narae.base.errors import ConfigError, explain
+from narae.base.errors import ConfigError, DataError, ShapeError, explain
 from narae.tensors import no_grad
 from narae.tensors.creation import from_numpy
 
@@ -24,7 +24,13 @@ def forecast_direct(model: Forecaster, past: Floats) -> Floats:
 
     Returns:
         (windows, model.ahead, model.targets), float64.
+
+    Raises:
+        DataError: if a value is missing, infinite, or has no logarithm where the model takes it.
+        ShapeError: if there are no windows, or they do not fit the model.
     """
+    past = np.asarray(past)
+    _check(model, past)
     found = []
     with _judging(model):
         for begin in range(0, len(past), _AT_ONCE):
@@ -48,6 +54,7 @@ def forecast_recursive(model: Forecaster, past: Floats, steps: int) -> Floats:
 
     Raises:
         ConfigError: if the model does not tell every column, or steps are below 1.
+        DataError, ShapeError: as for `forecast_direct`.
     """
     past = np.asarray(past, np.float64)
     if steps < 1 or model.targets != past.shape[-1]:
@@ -59,6 +66,18 @@ def forecast_recursive(model: Forecaster, past: Floats, steps: int) -> Floats:
         told = forecast_direct(model, known[:, -time:])
         known = np.concatenate([known, told], axis=1)
     return known[:, time : time + steps]
+
+
+def _check(model: Forecaster, past: Floats) -> None:
+    if past.ndim != 3 or not len(past):
+        given = f"the past is {past.shape}"
+        raise ShapeError(explain("forecast", given, "it is (windows, time, columns), some windows"))
+    if not np.isfinite(past).all():
+        given, fix = "a value of the past is NaN or infinite", "windows() leaves such windows out"
+        raise DataError(explain("forecast", given, "every value is known", fix))
+    if model.log and not (past > 0).all():
+        given = f"a value of the past is {past.min()}"
+        raise DataError(explain("forecast", given, "the model takes logarithms", "log=False"))
 
 
 @contextmanager

@@ -1,6 +1,8 @@
 """What to do about missing values: nothing silently."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +23,8 @@ def treat_missing(series: Series, treatment: str = "raise") -> Series:
             on a straight line between its neighbours in time, which looks into the future, so fill
             each part of the data by itself; "mask": leave NaN, and windows pass over it.
 
-    Rows at the beginning with nothing to carry forward are left out; with "interpolate", so are
-    those at both ends.
+    Nothing is carried or drawn over a break. Rows at the beginning of a piece with nothing to carry
+    forward are left out; with "interpolate", so are those at both ends.
 
     Raises:
         ConfigError: for another treatment.
@@ -47,13 +49,9 @@ def treat_missing(series: Series, treatment: str = "raise") -> Series:
         given = f"{missing}: the first in row {first}"
         fix = f"missing= one of {', '.join(TREATMENTS[1:])}"
         raise DataError(explain("missing values", given, "every value is needed", fix))
-    values = series.values
-    if treatment == "forward":
-        values = np.stack([_carried(column) for column in values.T], axis=1)
-    elif treatment == "interpolate":
-        at = np.arange(len(series)) if series.dates is None else series.dates.astype(np.int64)
-        values = np.stack([_interpolated(column, at) for column in values.T], axis=1)
-    return _without_missing(replace(series, values=values))
+    if treatment in _FILLS:
+        series = replace(series, values=_filled(series, _FILLS[treatment]))
+    return _without_missing(series)
 
 
 def check_treatment(treatment: str) -> None:
@@ -63,7 +61,48 @@ def check_treatment(treatment: str) -> None:
         raise ConfigError(explain("missing values", f"missing is {treatment!r}", rule))
 
 
-def _carried(column: Floats) -> Floats:
+def break_at_gaps(series: Series, longest: timedelta | np.timedelta64) -> Series:
+    """A series with a break wherever rows lie further apart, as rows between them are not there.
+
+    Args:
+        series: with dates.
+        longest: the longest step from a row to the next, such as `np.timedelta64(1, "h")`; for
+            months, which are not of one length, 31 days.
+
+    Raises:
+        ConfigError: if rows have no dates, or the step is no time above 0.
+
+    Example:
+        >>> dates = np.array(["2020-01-01", "2020-01-02", "2020-01-05"], "M8[s]")
+        >>> series = Series(np.ones((3, 1)), ("x",), dates)
+        >>> break_at_gaps(series, timedelta(days=1)).breaks.tolist()
+        [False, False, True]
+    """
+    if series.dates is None:
+        given = "the series has no dates"
+        raise ConfigError(explain("break_at_gaps", given, "they tell how far rows are apart"))
+    step = np.timedelta64(longest)
+    if np.datetime_data(step)[0] in ("Y", "M", "generic") or not step > np.timedelta64(0):
+        given, rule = f"longest is {longest!r}", "it is above 0, in weeks, days, hours or smaller"
+        raise ConfigError(explain("break_at_gaps", given, rule))
+    far = np.diff(series.dates, prepend=series.dates[0]) > step
+    return replace(series, breaks=far if series.breaks is None else far | series.breaks)
+
+
+Fill = Callable[[Floats, npt.NDArray[np.int64]], Floats]
+
+
+def _filled(series: Series, fill: Fill) -> Floats:
+    """The values with each column filled, piece by piece between breaks."""
+    at = np.arange(len(series)) if series.dates is None else series.dates.astype(np.int64)
+    breaks = np.zeros(len(series), bool) if series.breaks is None else series.breaks
+    starts = np.flatnonzero(breaks)
+    pieces = zip(np.split(series.values, starts), np.split(at, starts), strict=True)
+    filled = [np.stack([fill(column, when) for column in x.T], axis=1) for x, when in pieces]
+    return np.concatenate(filled)
+
+
+def _carried(column: Floats, _: npt.NDArray[np.int64]) -> Floats:
     """Each missing value becomes the last one before it."""
     places = np.where(np.isnan(column), 0, np.arange(len(column)))
     return column[np.maximum.accumulate(places)]
@@ -75,6 +114,9 @@ def _interpolated(column: Floats, at: npt.NDArray[np.int64]) -> Floats:
     if not known.any():
         return column
     return np.interp(at, at[known], column[known], left=np.nan, right=np.nan)
+
+
+_FILLS: dict[str, Fill] = {"forward": _carried, "interpolate": _interpolated}
 
 
 def _without_missing(series: Series) -> Series:

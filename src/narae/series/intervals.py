@@ -76,10 +76,21 @@ def conformal_interval(forecast: Floats, residuals: Floats, coverage: float = 0.
 def coverage_of(target: Floats, interval: Interval) -> float:
     """The share of targets that lie inside.
 
+    Raises:
+        DataError: if a target or an end is NaN: it lies neither inside nor outside.
+        ShapeError: if the shapes are not the same, or there are no targets.
+
     >>> coverage_of(np.array([1.0, 5.0]), (np.zeros(2), np.full(2, 2.0)))
     0.5
     """
     low, high = interval
+    shapes = np.shape(target), np.shape(low), np.shape(high)
+    if len(set(shapes)) > 1 or not np.size(target):
+        given = f"target, low and high are {', '.join(map(str, shapes))}"
+        raise ShapeError(explain("coverage_of", given, "one shape, and some values"))
+    if np.isnan([target, low, high]).any():
+        given = "a target or an end of an interval is NaN"
+        raise DataError(explain("coverage_of", given, "there are none", "leave such places out"))
     return float(((low <= target) & (target <= high)).mean())
 
 

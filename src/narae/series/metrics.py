@@ -60,6 +60,9 @@ def mape(target: Floats, forecast: Floats) -> float:
 def smape(target: Floats, forecast: Floats) -> float:
     """The symmetric share, 2 |e| / (|y| + |forecast|), from 0 to 2; 0 where both are 0.
 
+    Several definitions go by this name; this is the one of the M4 competition (S. Makridakis,
+    E. Spiliotis, V. Assimakopoulos, International Journal of Forecasting 36, 2020).
+
     >>> smape([1.0, 0.0], [3.0, 0.0])
     0.5
     """
@@ -72,7 +75,9 @@ def smape(target: Floats, forecast: Floats) -> float:
 def mase(target: Floats, forecast: Floats, training: Floats, season: int = 1) -> float:
     """The mean absolute error over that of the (seasonal) naive forecast on the training part.
 
-    Below 1 is better than what "as a season ago" was, one step ahead, on the training part.
+    Below 1 is better than what "as a season ago" was on the training part (scaled errors of the
+    source; with a season as in the M4 competition). Missing values of the training part are
+    passed over.
 
     Args:
         target, forecast: of any shape, the same one.
@@ -93,8 +98,9 @@ def mase(target: Floats, forecast: Floats, training: Floats, season: int = 1) ->
     if training.ndim != 1 or len(training) <= season:
         given = f"training is {training.shape} for a season of {season}"
         raise DataError(explain("mase", given, "it is (time,), longer than a season"))
-    scale = float(np.nanmean(np.abs(training[season:] - training[:-season])))
-    if not scale > 0:
-        given = "the training part is the same in each season"
+    moves = np.abs(training[season:] - training[:-season])
+    scale = float(moves[~np.isnan(moves)].sum()) / max(1, (~np.isnan(moves)).sum())
+    if not 0 < scale < np.inf:
+        given = "the training part is the same in each season, infinite, or missing"
         raise DataError(explain("mase", given, "there is an error to divide by", "mae"))
     return mae(target, forecast) / scale

@@ -88,7 +88,7 @@ def body_of(kind: str, columns: int, width: int, layers: int = 1, dropout: float
 
     Args:
         kind: "rnn", "lstm", "gru", "tcn" or "transformer".
-        columns, width, layers, dropout: sizes.
+        columns, width, layers, dropout: sizes; a "tcn" sees the last 4 · 2^layers - 3 steps.
 
     Raises:
         ConfigError: for another kind.
@@ -144,9 +144,11 @@ class Forecaster(Module):
         relative: bool = False,
     ) -> None:
         super().__init__()
-        if ahead < 1 or targets < 1 or season < 0:
+        columns = len(scaling.mean)
+        if ahead < 1 or not 1 <= targets <= columns or season < 0:
             given = f"ahead={ahead}, targets={targets}, season={season}"
-            raise ConfigError(explain("Forecaster", given, "ahead and targets are at least 1"))
+            rule = f"ahead is at least 1, targets 1 to {columns} (the columns), season at least 0"
+            raise ConfigError(explain("Forecaster", given, rule))
         self.body, self.log, self.relative = body, scaling.log, relative
         self.ahead, self.targets, self.season = ahead, targets, season
         self.read = Linear(body.width, ahead * targets)

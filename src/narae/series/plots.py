@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from narae.base.errors import ShapeError, explain, require
+from narae.base.errors import ConfigError, ShapeError, explain, require
 from narae.io.atomic import atomic_write
 
 from .intervals import Interval
@@ -43,6 +43,7 @@ def draw_forecast(
         title, unit, label: words to show: above, beside the values, and for the forecast.
 
     Raises:
+        ConfigError: if there are no pictures of this kind.
         MissingExtraError: if matplotlib is not installed.
         ShapeError: if sizes do not fit together.
     """
@@ -53,6 +54,10 @@ def draw_forecast(
     _check(lines, len(forecast), len(history), len(at))
     figures = require("matplotlib.figure", "train", "drawing forecasts")
     figure = figures.Figure(figsize=(9, 3.8), layout="constrained")
+    form, known = _form(path), figure.canvas.get_supported_filetypes()
+    if form not in known:
+        rule = f"it ends in one of {', '.join(known)}"
+        raise ConfigError(explain("draw_forecast", f"the picture is {path}", rule))
     axes = figure.add_subplot()
     past, future = at[: len(history)], at[len(history) :]
     axes.plot(past, history, color=_INK, linewidth=1.2, label="history")
@@ -72,9 +77,13 @@ def draw_forecast(
     bottom, top = axes.get_ylim()
     axes.set_ylim(bottom, top + 0.2 * (top - bottom))  # a place for the legend
     data = io.BytesIO()
-    figure.savefig(data, dpi=130, format=Path(path).suffix.lstrip(".").lower() or "png")
+    figure.savefig(data, dpi=130, format=form)
     with atomic_write(path) as file:
         file.write(data.getvalue())
+
+
+def _form(path: str | os.PathLike[str]) -> str:
+    return Path(path).suffix.lstrip(".").lower() or "png"
 
 
 def _check(lines: Mapping[str, Floats], steps: int, before: int, dates: int) -> None:

@@ -5,11 +5,13 @@ kept by J. Brownlee; the checksums were taken from these files.
 """
 
 import os
+from datetime import timedelta
 from pathlib import Path
 
 from narae.io.fetch import Download, FileSet, find_files
 
 from .csv_file import read_series
+from .gaps import break_at_gaps
 from .table import Series
 
 Folder = str | os.PathLike[str]
@@ -48,9 +50,10 @@ def airline_passengers(root: Folder | None = None, download: bool = False) -> Se
 def minimum_temperatures(root: Folder | None = None, download: bool = False) -> Series:
     """Lowest temperatures of 3,650 days in Melbourne, in °C, 1981 to 1990; found as the others.
 
-    The days 31 December 1984 and 1988 are not in it.
+    31 December of the leap years 1984 and 1988 is not in it: 1 January comes after a break.
     """
-    return read_series(_file("daily-min-temperatures", root, download), ["Temp"], "Date")
+    series = read_series(_file("daily-min-temperatures", root, download), ["Temp"], "Date")
+    return break_at_gaps(series, timedelta(days=1))
 
 
 def sunspots(root: Folder | None = None, download: bool = False) -> Series:

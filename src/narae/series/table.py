@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 from narae.base.errors import ConfigError, DataError, explain
 
+from .dates import FORM, parse_date
+
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
 
@@ -53,7 +55,7 @@ class Series:
         missing: what was missing in the file.
 
     Raises:
-        DataError: if it is empty, or the sizes do not fit together.
+        DataError: if it is empty, a name comes twice, or the sizes do not fit together.
 
     Example:
         >>> series = Series(np.arange(6.0).reshape(3, 2), ("a", "b"))
@@ -68,12 +70,16 @@ class Series:
     missing: Missing = Missing(0)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "values", np.asarray(self.values, np.float64))
         shape = self.values.shape
         if len(shape) != 2 or shape[1] != len(self.names):
             given = f"values are {shape} for {len(self.names)} names"
             raise DataError(explain("Series", given, "values are (time, columns)"))
-        if not shape[0]:
-            raise DataError(explain("Series", "there are no rows", "a series has at least one"))
+        if not self.values.size:
+            given = f"there are no {'rows' if self.names else 'columns'}"
+            raise DataError(explain("Series", given, "a series has at least one"))
+        if len(set(self.names)) < len(self.names):
+            raise DataError(explain("Series", f"names are {self.names}", "each comes once"))
         for name in ("dates", "breaks"):
             found = getattr(self, name)
             if found is not None and found.shape != shape[:1]:
@@ -110,13 +116,21 @@ class Series:
     def row_of(self, date: str) -> int:
         """The first row at this date or later: where to cut a series in time.
 
+        Args:
+            date: ISO 8601, such as "2014", "2014-01-31" or "2014-01-31T12:00".
+
         Raises:
-            ConfigError: if rows have no dates, or all are earlier, or all are later.
+            ConfigError: if it is no date, rows have none, or all are earlier, or all are later.
         """
         if self.dates is None:
             given = f"row_of({date!r}) of a series without dates"
             raise ConfigError(explain("Series", given, "rows are numbered", "name a row instead"))
-        place = int(np.searchsorted(self.dates, np.datetime64(date, "s")))
+        try:
+            sought, _ = parse_date(date)
+        except ValueError as error:
+            rule = f"it has the form {FORM}"
+            raise ConfigError(explain("Series", f"the date is {date!r}", rule)) from error
+        place = int(np.searchsorted(self.dates, sought))
         if not 0 < place < len(self):
             given, rule = f"{date} is not inside", f"dates are {self.dates[0]} to {self.dates[-1]}"
             raise ConfigError(explain("Series", given, rule))

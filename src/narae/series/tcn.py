@@ -7,7 +7,7 @@ Recurrent Networks for Sequence Modeling", arXiv:1803.01271, 2018.
 from collections.abc import Sequence
 
 from narae.base.errors import ConfigError, explain
-from narae.nn import Conv1d, Dropout, Module, ReLU, Sequential
+from narae.nn import Conv1d, Dropout1d, Module, ReLU, Sequential
 from narae.nn.functional import pad
 from narae.nn.utils.parametrizations import weight_norm
 from narae.tensors import Tensor
@@ -41,10 +41,10 @@ class _Block(Module):
         self.layers = Sequential(
             CausalConv1d(inputs, outputs, kernel_size, dilation),
             ReLU(),
-            Dropout(dropout),
+            Dropout1d(dropout),
             CausalConv1d(outputs, outputs, kernel_size, dilation),
             ReLU(),
-            Dropout(dropout),
+            Dropout1d(dropout),
         )
         self.skip = Conv1d(inputs, outputs, 1) if inputs != outputs else None
 
@@ -60,7 +60,7 @@ class TemporalConvNet(Module):
         columns: of the series.
         widths: channels of each block.
         kernel_size: of each convolution.
-        dropout: after each convolution.
+        dropout: after each convolution, of whole channels (section 3.4).
 
     Raises:
         ConfigError: without a block, or with a kernel below 2.

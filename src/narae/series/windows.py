@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from narae.base.errors import ConfigError, DataError, explain
+from narae.base.errors import ConfigError, DataError, ShapeError, explain
 from narae.data import TensorDataset
 from narae.tensors.creation import from_numpy
 
@@ -20,7 +20,7 @@ class Windows:
         past: (windows, past, columns).
         future: (windows, ahead, targets).
         rows: the row of the series that is the first of each future, (windows,).
-        left_out: windows that would hold missing values or a break.
+        left_out: windows that would hold missing or infinite values, or a break.
     """
 
     past: Floats
@@ -53,8 +53,8 @@ def windows(
     future never does. So `end=cut` for training and `begin=cut` for testing share no target.
 
     Args:
-        series: (time,), (time, columns), or a `Series`; windows with NaN or over a break are left
-            out, and counted.
+        series: (time,), (time, columns), or a `Series`; windows with NaN or infinite values, or
+            over a break, are left out and counted.
         past: rows to look back.
         ahead: rows to look ahead.
         begin, end: rows that futures are from; by default from the first to the last.
@@ -62,7 +62,8 @@ def windows(
         targets: how many of the first columns are to be told; by default all.
 
     Raises:
-        ConfigError: for sizes below 1 or a place outside the series.
+        ConfigError: for sizes below 1, a place outside the series, or more targets than columns.
+        ShapeError: if the series is neither (time,) nor (time, columns).
         DataError: if the series is too short for a window, or each would hold missing values.
 
     Example:
@@ -72,7 +73,8 @@ def windows(
     """
     values = series.values if isinstance(series, Series) else np.asarray(series, np.float64)
     values = values[:, None] if values.ndim == 1 else values  # (time, columns)
-    end = len(values) if end is None else end
+    end, targets = _default(end, len(values)), _default(targets, values.shape[-1])
+    _check_columns(values.shape, targets)
     _check(len(values), past, ahead, begin, end, stride)
     rows = np.arange(max(begin, past), end - ahead + 1, stride)
     whole: npt.NDArray[np.bool_] = np.asarray(np.isfinite(values).all(axis=1))
@@ -86,6 +88,19 @@ def windows(
     found = values[kept[:, None] + steps]  # (windows, past + ahead, columns)
     future = found[:, past:, :targets]
     return Windows(found[:, :past], future, kept, len(rows) - len(kept))
+
+
+def _default(number: int | None, otherwise: int) -> int:
+    return otherwise if number is None else number
+
+
+def _check_columns(shape: tuple[int, ...], targets: int) -> None:
+    if len(shape) != 2:
+        given = f"the series is {shape}"
+        raise ShapeError(explain("windows", given, "it is (time,) or (time, columns)"))
+    if not 1 <= targets <= shape[1]:
+        given, rule = f"targets is {targets}", f"it is 1 to {shape[1]}, the number of columns"
+        raise ConfigError(explain("windows", given, rule))
 
 
 def _check(length: int, past: int, ahead: int, begin: int, end: int, stride: int) -> None:

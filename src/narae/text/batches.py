@@ -16,6 +16,8 @@ from narae.tensors import Tensor
 from narae.tensors.creation import as_tensor
 from narae.tensors.random import Generator, randperm
 
+from .ids import Ids, as_ids
+
 _NEVER = 1 << 62
 
 
@@ -29,7 +31,7 @@ class TokenDataset(Dataset[tuple[Any, ...]]):
         lengths: of the longest sequence of each sample, (items,).
 
     Raises:
-        DataError: if a sequence is empty, or there is none.
+        DataError: if a sequence is empty or no row of integers, or there is none.
         ShapeError: if the columns differ in length.
 
     >>> dataset = TokenDataset([[5, 6], [7, 8, 9]], [0, 1])
@@ -60,17 +62,20 @@ class TokenDataset(Dataset[tuple[Any, ...]]):
 
 
 def _as_column(place: int, column: Sequence[Any]) -> list[Any]:
-    if isinstance(column[0], int | np.integer):
+    column = column.tolist() if isinstance(column, Tensor) else column
+    if all(isinstance(label, int | np.integer) for label in column):
         return [int(label) for label in column]
-    arrays = [np.asarray(sequence, dtype=np.int64) for sequence in column]
-    for index, array in enumerate(arrays):
-        if array.ndim != 1 or not array.size:
-            what = "is empty" if not array.size else f"has the shape {array.shape}"
-            given = f"sequence {index} of column {place} {what}"
-            fix = "leave it out, or begin and end each one with bos and eos"
-            rule = "a sequence is (time,) with at least one id"
-            raise DataError(explain("TokenDataset", given, rule, fix))
-    return arrays
+    where = f"TokenDataset, column {place}, sample"
+    return [_as_sequence(f"{where} {index}", sequence) for index, sequence in enumerate(column)]
+
+
+def _as_sequence(where: str, sequence: Any) -> Ids:
+    ids = as_ids(where, sequence)
+    if not ids.size:
+        fix = "leave it out, or begin and end each one with bos and eos"
+        rule = "a sequence has at least one id"
+        raise DataError(explain(where, "the sequence is empty", rule, fix))
+    return ids
 
 
 def length_bounds(lengths: Sequence[int], buckets: int = 6, multiple: int = 8) -> list[int]:
@@ -99,16 +104,16 @@ def length_bounds(lengths: Sequence[int], buckets: int = 6, multiple: int = 8) -
     rounded = -(-np.asarray(lengths) // multiple) * multiple
     candidates, counts = np.unique(rounded, return_counts=True)
     below = np.concatenate([[0], np.cumsum(counts)])  # samples that fit the candidates before
-    # least[k]: (ids in all, bounds) for the samples that fit the first k candidates.
-    least: list[tuple[int, list[int]]] = [(0, []), *((_NEVER, []) for _ in candidates)]
+    # Of the samples that fit the first k candidates: the least ids in all, and the bounds for it.
+    least = np.array([0, *[_NEVER] * len(candidates)])
+    bounds: list[list[int]] = [[] for _ in least]
     for _ in range(min(buckets, len(candidates))):
-        for k in range(len(candidates), 0, -1):  # downwards: least[j] has one bound fewer
-            bound = int(candidates[k - 1])
-            for j in range(k):
-                ids = least[j][0] + bound * int(below[k] - below[j])
-                if ids < least[k][0]:
-                    least[k] = (ids, [*least[j][1], bound])
-    return least[-1][1]
+        for k in range(len(candidates), 0, -1):  # downwards: least[:k] has one bound fewer
+            ids = least[:k] + candidates[k - 1] * (below[k] - below[:k])  # the last bound is k's
+            before = int(ids.argmin())
+            if ids[before] < least[k]:
+                least[k], bounds[k] = ids[before], [*bounds[before], int(candidates[k - 1])]
+    return bounds[-1]
 
 
 class LengthBuckets(Sampler[list[int]]):
@@ -124,12 +129,17 @@ class LengthBuckets(Sampler[list[int]]):
         batch_size: samples a batch; or
         max_tokens: ids a batch, so that batches of short samples have more of them.
         shuffle: whether the order is random.
-        drop_last: leave the smaller batches out, so that each bucket has one shape only.
+        drop_last: leave the smaller batches out, so that each bucket has one shape only; a
+            bucket with fewer samples than a batch is then never seen.
         generator: source of the shuffle.
+
+    Attributes:
+        dropped: how many samples a pass leaves out.
 
     Raises:
         ConfigError: unless exactly one of `batch_size` and `max_tokens` is given and in range.
-        DataError: if a sample is longer than the last bound; nothing is cut off.
+        DataError: if a sample is longer than the last bound (nothing is cut off), or `drop_last`
+            leaves no batch.
 
     >>> list(LengthBuckets([2, 9, 3, 8, 4], bounds=[4, 9], batch_size=2))
     [[0, 2], [1, 3], [4]]
@@ -152,6 +162,16 @@ class LengthBuckets(Sampler[list[int]]):
         self.generator = generator
         self.sizes = self._batch_sizes(batch_size, max_tokens)
         self.buckets = [bucket_of(length, self.bounds) for length in lengths]
+        counts = np.bincount(self.buckets, minlength=len(self.bounds)).tolist()
+        pairs = list(zip(counts, self.sizes, strict=True))
+        self.dropped = sum(count % size for count, size in pairs) if drop_last else 0
+        self._batches = sum(
+            count // size if drop_last else -(-count // size) for count, size in pairs
+        )
+        if not self._batches:
+            given = f"no bucket of {counts} samples fills a batch of {self.sizes}"
+            fix = "a smaller batch_size or max_tokens, or drop_last=False"
+            raise DataError(explain("LengthBuckets", given, "drop_last leaves one or more", fix))
 
     def _batch_sizes(self, batch_size: int | None, max_tokens: int | None) -> list[int]:
         if (batch_size is None) == (max_tokens is None):
@@ -183,11 +203,7 @@ class LengthBuckets(Sampler[list[int]]):
         return randperm(len(self.buckets), generator=generator).tolist()
 
     def __len__(self) -> int:
-        counts = np.bincount(self.buckets, minlength=len(self.bounds)).tolist()
-        pairs = zip(counts, self.sizes, strict=True)
-        if self.drop_last:
-            return sum(count // size for count, size in pairs)
-        return sum(-(-count // size) for count, size in pairs)
+        return self._batches
 
 
 class Padded:
@@ -195,9 +211,11 @@ class Padded:
 
     Args:
         bounds: rising lengths; without them, the longest sequence's length.
-        pad_id: what they are filled up with.
+        pad_id: what they are filled up with; or one for each column of sequences, such as
+            (0, -100) for tokens and their tags, which a loss then leaves out.
 
     Raises:
+        ConfigError: if there are not as many `pad_id` as columns of sequences.
         DataError: for a sequence longer than the last bound; nothing is cut off.
 
     >>> dataset = TokenDataset([[5, 6], [7, 8, 9]], [0, 1])
@@ -207,25 +225,34 @@ class Padded:
             [7, 8, 9, 0]])
     """
 
-    def __init__(self, bounds: Sequence[int] | None = None, pad_id: int = 0) -> None:
+    def __init__(
+        self, bounds: Sequence[int] | None = None, pad_id: int | Sequence[int] = 0
+    ) -> None:
         self.bounds = None if bounds is None else _rising(bounds)
         self.pad_id = pad_id
 
     def __call__(self, samples: Sequence[Any]) -> Any:
         if isinstance(samples[0], Tensor):
-            return self._padded(samples, max(len(sample) for sample in samples))
+            return self([(sample,) for sample in samples])[0]
         columns = list(zip(*samples, strict=True))
-        texts = [column for column in columns if _is_sequence(column[0])]
-        longest = max((len(entry) for column in texts for entry in column), default=0)
+        places = [place for place, column in enumerate(columns) if _is_sequence(column[0])]
+        pad_ids = self._pad_ids(places)
+        length = max((len(entry) for place in places for entry in columns[place]), default=0)
+        if self.bounds is not None:
+            length = self.bounds[bucket_of(length, self.bounds)]
         return [
-            self._padded(column, longest) if _is_sequence(column[0]) else default_collate(column)
-            for column in columns
+            pad(column, pad_ids[place], length) if place in pad_ids else default_collate(column)
+            for place, column in enumerate(columns)
         ]
 
-    def _padded(self, sequences: Sequence[Any], longest: int) -> Tensor:
-        if self.bounds is not None:
-            longest = self.bounds[bucket_of(longest, self.bounds)]
-        return pad(sequences, self.pad_id, longest)
+    def _pad_ids(self, places: list[int]) -> dict[int, int]:
+        """What each column of sequences, by its place, is filled up with."""
+        if isinstance(self.pad_id, int):
+            return dict.fromkeys(places, self.pad_id)
+        if len(self.pad_id) != len(places):
+            given = f"pad_id is {tuple(self.pad_id)}, and {len(places)} columns hold sequences"
+            raise ConfigError(explain("Padded", given, "each of them has one"))
+        return dict(zip(places, self.pad_id, strict=True))
 
 
 def pad(sequences: Sequence[Any], pad_id: int = 0, length: int | None = None) -> Tensor:
@@ -237,7 +264,8 @@ def pad(sequences: Sequence[Any], pad_id: int = 0, length: int | None = None) ->
         length: of the result; the longest sequence's unless given.
 
     Raises:
-        DataError: if there is no sequence, or one is longer than `length`; nothing is cut off.
+        DataError: if there is no sequence, or one is empty, or is longer than `length`; nothing is
+            cut off.
 
     Example:
         >>> pad([[5, 6, 7], [8]])
@@ -253,8 +281,8 @@ def pad(sequences: Sequence[Any], pad_id: int = 0, length: int | None = None) ->
         fix = "raise the length, or cut the sequence off yourself"
         raise DataError(explain("pad", given, f"none is longer than {length}", fix))
     padded = np.full((len(sequences), length), pad_id, dtype=np.int64)  # (batch, time)
-    for row, sequence in zip(padded, sequences, strict=True):
-        row[: len(sequence)] = np.asarray(sequence)
+    for index, (row, sequence) in enumerate(zip(padded, sequences, strict=True)):
+        row[: len(sequence)] = _as_sequence(f"pad, sequence {index}", sequence)
     return as_tensor(padded)
 
 
@@ -279,6 +307,9 @@ def lengths_of(ids: Tensor, pad_id: int = 0) -> Tensor:
 
 def packed(samples: Sequence[Any]) -> tuple[PackedSequence, list[Any]]:
     """A `collate_fn`: the first entry of each sample in a `PackedSequence`, the others collated.
+
+    Args:
+        samples: tuples, as `TokenDataset` gives them; the others are labels or of one length.
 
     Returns:
         The packed sequences, which know the samples' order, and a tensor for each other entry.

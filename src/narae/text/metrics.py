@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from narae.base.errors import ConfigError, DataError, ShapeError, explain, require
+from narae.base.errors import (
+    ConfigError,
+    DataError,
+    MissingExtraError,
+    ShapeError,
+    explain,
+    require,
+)
 
 _IGNORED = -100
 
@@ -26,7 +33,10 @@ def perplexity(loss: float) -> float:
         >>> round(perplexity(math.log(65)), 6)
         65.0
     """
-    return math.exp(_checked("perplexity", loss))
+    try:
+        return math.exp(_checked("perplexity", loss))
+    except OverflowError:  # beyond the largest float, from about 709.8 on
+        return math.inf
 
 
 def bits_per_character(loss: float, tokens: int = 1, characters: int = 1) -> float:
@@ -95,8 +105,9 @@ def bleu(
         tokenize: sacrebleu's tokenizer, such as "13a" (its default), "char" or "ko-mecab".
 
     Raises:
+        ConfigError: if sacrebleu has no such tokenizer.
         DataError: if there are no translations.
-        MissingExtraError: if sacrebleu is not installed.
+        MissingExtraError: if sacrebleu, or what its tokenizer needs, is not installed.
         ShapeError: if there are more or fewer references than translations.
 
     Source: K. Papineni et al., "BLEU: a Method for Automatic Evaluation of Machine Translation",
@@ -117,7 +128,7 @@ def bleu(
             given = f"there are {len(translations)} translations and {len(one)} references"
             raise ShapeError(explain("bleu", given, "each translation has its reference"))
     metrics: Any = require("sacrebleu.metrics", "text", "BLEU")
-    metric = metrics.BLEU(lowercase=lower, tokenize=tokenize)
+    metric = _metric(metrics, lower, tokenize)
     found = metric.corpus_score(list(translations), sets)
     return Bleu(
         score=float(found.score),
@@ -156,7 +167,7 @@ def tag_scores(targets: Any, predictions: Any, tags: int, ignored: int = _IGNORE
         ignored: the target of tokens that do not count, such as padding.
 
     Raises:
-        DataError: if no token counts, or a tag is out of range.
+        DataError: if no token counts, or a tag is no integer or out of range.
         MissingExtraError: if scikit-learn is not installed.
         ShapeError: if the shapes differ.
 
@@ -169,6 +180,11 @@ def tag_scores(targets: Any, predictions: Any, tags: int, ignored: int = _IGNORE
     if true.shape != predicted.shape:
         given = f"targets are {true.shape}, predictions are {predicted.shape}"
         raise ShapeError(explain("tag_scores", given, "each token has one of both"))
+    for name, values in (("targets", true), ("predictions", predicted)):
+        if values.size and values.dtype.kind not in "iu":
+            fix = "take argmax of scores first" if name == "predictions" else ""
+            given = f"{name} are {values.dtype}"
+            raise DataError(explain("tag_scores", given, "tags are integers", fix))
     counts = true != ignored
     true, predicted = true[counts], predicted[counts]  # (tokens,)
     if not true.size:
@@ -184,6 +200,20 @@ def tag_scores(targets: Any, predictions: Any, tags: int, ignored: int = _IGNORE
     )
     accuracy = float(sklearn.accuracy_score(true, predicted))
     return TagScores(accuracy, float(f1.mean()), f1, support.astype(np.int64))
+
+
+def _metric(metrics: Any, lower: bool, tokenize: str | None) -> Any:
+    known = tuple(metrics.BLEU.TOKENIZERS)
+    if tokenize is not None and tokenize not in known:
+        rule = f"sacrebleu has {', '.join(known)}"
+        raise ConfigError(explain("bleu", f"tokenize is {tokenize!r}", rule))
+    try:
+        return metrics.BLEU(lowercase=lower, tokenize=tokenize)
+    except (ImportError, RuntimeError) as error:
+        given, rule = f"tokenize is {tokenize!r}", "sacrebleu needs another library for it"
+        lines = [line.strip() for line in str(error).splitlines()]
+        fix = next((line for line in lines if line.startswith("pip install")), str(error))
+        raise MissingExtraError(explain("bleu", given, rule, fix)) from error
 
 
 def _checked(where: str, loss: float) -> float:

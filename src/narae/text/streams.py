@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from narae.base.errors import BoundsError, ConfigError, DataError, explain
 from narae.data import Dataset
 from narae.tensors import Tensor
 from narae.tensors.creation import as_tensor
 
-Ids = npt.NDArray[np.int64]
+from .ids import Ids, as_ids
+
 IGNORED = -100  # cross_entropy's ignore_index
 
 
@@ -96,7 +96,7 @@ def _whole_rows(text: Ids, batch_size: int, time: int, pad_id: int) -> tuple[Ids
 
 def _padded_rows(text: Ids, batch_size: int, time: int, pad_id: int) -> tuple[Ids, Ids]:
     length = -(-(len(text) - 1) // (batch_size * time)) * time
-    # Rows of nearly one length: what is missing is spread, at most one place in each row.
+    # The text is shared out evenly: rows differ by one token at most, before they are padded.
     bounds = np.linspace(0, len(text) - 1, batch_size + 1).round().astype(np.int64)
     inputs = np.full((batch_size, length), pad_id, dtype=np.int64)
     targets = np.full((batch_size, length), IGNORED, dtype=np.int64)
@@ -148,17 +148,3 @@ class Windows(Dataset[tuple[Tensor, Tensor]]):
 
     def __len__(self) -> int:
         return (len(self.ids) - 1 - self.time) // self.stride + 1
-
-
-def as_ids(where: str, ids: Any) -> Ids:
-    """Token ids as an array (tokens,) of int64.
-
-    Raises:
-        DataError: if they are no integers in one row.
-    """
-    plain = ids.numpy() if isinstance(ids, Tensor) else np.asarray(ids)
-    if plain.ndim != 1 or (plain.size and plain.dtype.kind not in "iu"):
-        given = f"ids are {plain.dtype} {plain.shape}"
-        fix = "encode the text with a tokenizer first"
-        raise DataError(explain(where, given, "ids are integers, (tokens,)", fix))
-    return plain.astype(np.int64)

@@ -3,13 +3,15 @@
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, NoReturn
 
 from narae.base.errors import BoundsError, ConfigError, DataError, FileFormatError, explain
 from narae.io import atomic_write
 from narae.io.texts import read_text
+
+from .ids import as_ids
 
 _SHOWN = 5
 
@@ -159,9 +161,10 @@ class Vocabulary:
 
         Raises:
             BoundsError: if there is no such id.
+            DataError: if they are no integers in one row.
         """
         tokens = []
-        for number in _numbers(ids):
+        for number in as_ids("Vocabulary", ids).tolist():
             if not 0 <= number < len(self):
                 rule = f"ids are 0 to {len(self) - 1}"
                 raise BoundsError(explain("Vocabulary", f"there is no id {number}", rule))
@@ -256,7 +259,3 @@ def _check_limits(counts: Counter[str], min_freq: int, max_size: int | None, roo
         given = f"min_freq is {min_freq}, max_size is {max_size}"
         rule = "both are at least 1, and max_size leaves room beside the special tokens"
         raise ConfigError(explain("Vocabulary", given, rule))
-
-
-def _numbers(ids: Any) -> Sequence[int]:
-    return ids.tolist() if hasattr(ids, "tolist") else list(ids)

@@ -1,5 +1,6 @@
 """Texts with labels, from a CSV or TSV file of your own."""
 
+import math
 import os
 from collections.abc import Sequence
 
@@ -17,6 +18,7 @@ class LabelledText(Dataset[tuple[str, int]]):
         label: the column of the labels: any words or numbers.
         encoding: such as "utf-8" or "cp949".
         delimiter: what parts the fields; a tab for .tsv files and else a comma.
+        quoted: whether a field may stand in quotes; False where a quote is like any character.
         classes: names of the labels in order; those of the file in order unless given (numbers by
             size). Give the training part's to the test part.
 
@@ -25,7 +27,7 @@ class LabelledText(Dataset[tuple[str, int]]):
         classes: names of the labels.
 
     Raises:
-        DataError: if there is no such column, or a label is none of `classes`.
+        DataError: if there is no such column, a label is none of `classes`, or one comes twice.
         FileFormatError: if there are no rows, or a text or a label is blank.
         MissingDataError: if there is no such file.
 
@@ -46,8 +48,9 @@ class LabelledText(Dataset[tuple[str, int]]):
         encoding: str = "utf-8",
         delimiter: str | None = None,
         classes: Sequence[str] | None = None,
+        quoted: bool = True,
     ) -> None:
-        table = read_table(path, [text, label], encoding, delimiter)
+        table = read_table(path, [text, label], encoding, delimiter, quoted=quoted)
         self.texts, names = table[text], [name.strip() for name in table[label]]
         if not names:
             given = f"{path} has a header and no rows"
@@ -56,6 +59,9 @@ class LabelledText(Dataset[tuple[str, int]]):
         _check_filled(path, label, names)
         self.classes = tuple(_in_order(set(names)) if classes is None else classes)
         numbers = {name: number for number, name in enumerate(self.classes)}
+        if len(numbers) != len(self.classes):
+            given = f"classes are {', '.join(map(repr, self.classes))}"
+            raise DataError(explain("LabelledText", given, "each name comes once"))
         unknown = sorted(set(names) - set(numbers))
         if unknown:
             given = f"{path} has the label {unknown[0]!r}"
@@ -82,7 +88,11 @@ def _check_filled(path: str | os.PathLike[str], column: str, values: Sequence[st
 
 
 def _in_order(names: set[str]) -> list[str]:
+    by_name = sorted(names)  # the order that equal numbers ("1", "1.0") keep
     try:
-        return sorted(names, key=float)
+        sizes = [float(name) for name in by_name]
     except ValueError:
-        return sorted(names)
+        return by_name
+    if any(map(math.isnan, sizes)):  # it is neither less than a number nor more
+        return by_name
+    return [name for _, name in sorted(zip(sizes, by_name, strict=True))]

@@ -6,6 +6,7 @@ Source: Graves, Sequence transduction with recurrent neural networks (2012); div
 length: Wu et al., Google's neural machine translation system (2016), section 7, simplified.
 """
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -59,13 +60,11 @@ def beam_search(
 
     Raises:
         BoundsError: if the model has too few positions.
-        ConfigError: if `beams` or `max_tokens` is less than 1.
+        ConfigError: if `beams` or `max_tokens` is less than 1, or the penalty is no number.
     """
-    if min(beams, max_tokens) < 1:
-        given = f"beams is {beams}, max_tokens is {max_tokens}"
-        raise ConfigError(explain("beam_search", given, "both are at least 1"))
+    _check(beams, max_tokens, length_penalty)
     stepper, batch = Stepper.of(model), state[0].shape[0]
-    stepper.check_room(1, max_tokens)
+    stepper.check_room(stepper.used(state) + 1, max_tokens)
     first = first_tokens(tokens, batch)
     rules = _Rules(eos_id, max_tokens, beams, length_penalty, early_stopping)
     searches = [_Search(rules) for _ in range(batch)]
@@ -81,6 +80,15 @@ def beam_search(
         rows = (starts + np.stack([search.parents for search in searches])).reshape(-1)
         read = np.concatenate([search.last_tokens for search in searches])
     return [search.best() for search in searches]
+
+
+def _check(beams: int, max_tokens: int, length_penalty: float) -> None:
+    if min(beams, max_tokens) < 1:
+        given = f"beams is {beams}, max_tokens is {max_tokens}"
+        raise ConfigError(explain("beam_search", given, "both are at least 1"))
+    if not math.isfinite(length_penalty):
+        given = f"length_penalty is {length_penalty}"
+        raise ConfigError(explain("beam_search", given, "it is a finite number"))
 
 
 @dataclass(frozen=True)

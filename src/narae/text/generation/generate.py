@@ -1,11 +1,12 @@
 """Going on with a prompt, token by token."""
 
 from collections.abc import Iterator, Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 
-from narae.base.errors import DataError, explain
+from narae.base.errors import BoundsError, DataError, ShapeError, explain
 from narae.tensors import Tensor
 from narae.tensors.creation import from_numpy
 from narae.tensors.random import randint
@@ -40,8 +41,11 @@ def generate(
         the new ids of each row, without those of the prompt
 
     Raises:
-        BoundsError: if a prompt, or what is asked for, is longer than the model's positions.
+        BoundsError: if a prompt, or what is asked for, is longer than the model's positions; for
+            an id that is not in the vocabulary.
+        ConfigError: for a negative `max_tokens`, or a model that translates.
         DataError: for an empty prompt.
+        ShapeError: if prompts are not rows of ids.
 
     >>> import narae
     >>> from narae.text.models.gpt import GPT
@@ -72,10 +76,12 @@ def stream(
     window: bool = False,
 ) -> Iterator[Ids]:
     """The tokens (batch,) that `generate` collects, as they come; it does not stop at an end."""
-    stepper, texts = Stepper.of(model), [list(row) for row in _checked(prompts)]
+    stepper, texts = Stepper.of(model), _checked(prompts)
+    stepper.check_kind(translates=False)
+    _check_known(texts, stepper.model)
     random = np.random.default_rng(_seed(seed))
     longest = max(map(len, texts))
-    if not window:
+    if not window or max_tokens < 0:
         stepper.check_room(longest, max_tokens)
     elif stepper.room(longest) == 0:
         texts = [_last_half(text, stepper) for text in texts]
@@ -101,8 +107,14 @@ def continued(
     sampling: Sampling = GREEDY,
     random: np.random.Generator | None = None,
 ) -> Iterator[Ids]:
-    """Tokens (batch,) after a state and the token of each row that is read first, such as bos."""
+    """Tokens (batch,) after a state and the token of each row that is read first, such as bos.
+
+    Raises:
+        BoundsError: if the model has too few positions.
+        ShapeError: if there are more or fewer first tokens than rows.
+    """
     stepper = Stepper.of(model)
+    stepper.check_room(stepper.used(state) + 1, max_tokens)
     tokens = first_tokens(tokens, state[0].shape[0])
     random = np.random.default_rng(_seed(None)) if random is None else random
     for _ in range(max_tokens):
@@ -128,13 +140,40 @@ def _last_half(text: list[int], stepper: Stepper) -> list[int]:
 
 
 def _checked(prompts: Any) -> list[list[int]]:
-    rows = prompts.tolist() if isinstance(prompts, Tensor) else [list(row) for row in prompts]
+    given = prompts.tolist() if isinstance(prompts, Tensor) else prompts
+    if isinstance(given, str) or not all(map(_is_row, given)):
+        rule = "each prompt is a row of ids, such as [[1, 5, 2]]"
+        said = "there is a text, or one row, or no whole number"
+        raise ShapeError(explain("generate", said, rule, "[tokenizer.encode(text)] for a text"))
+    rows = [[int(token) for token in _listed(row)] for row in given]
     empty = next((place for place, row in enumerate(rows) if not row), None)
     if not rows or empty is not None:
         given = "there is no prompt" if not rows else f"prompt {empty} is empty"
         rule = "generation goes on from at least one token"
         raise DataError(explain("generate", given, rule, "begin with bos, or any first token"))
     return rows
+
+
+def _is_row(row: Any) -> bool:
+    """Whether it is a sequence of whole numbers."""
+    if isinstance(row, str) or not isinstance(row, Sequence | np.ndarray | Tensor):
+        return False
+    return all(isinstance(token, Integral) for token in _listed(row))
+
+
+def _listed(row: Any) -> Any:
+    return row.tolist() if isinstance(row, Tensor | np.ndarray) else row
+
+
+def _check_known(rows: list[list[int]], model: Any) -> None:
+    """Refuse ids that the model has no embedding for."""
+    size = getattr(getattr(model, "embedding", None), "num_embeddings", None)
+    if size is None:
+        return
+    wrong = [token for row in rows for token in row if not 0 <= token < size]
+    if wrong:
+        given, rule = f"there is an id {wrong[0]} in a prompt", f"ids are 0 to {size - 1}"
+        raise BoundsError(explain("generate", given, rule, "is it the model's own tokenizer?"))
 
 
 def _seed(seed: int | None) -> int:

@@ -59,13 +59,18 @@ class Sampling:
         return found
 
     def probabilities(self, logits: Logits) -> _Numbers:
-        """The probability of each token, 0 for those that may not be drawn: (batch, vocabulary).
+        """The probability of each token, 0 for those that are not drawn: (batch, vocabulary).
 
         >>> logits = np.log(np.array([[0.5, 0.3, 0.15, 0.05]]))
         >>> Sampling(top_p=0.7).probabilities(logits).round(3)
         array([[0.625, 0.375, 0.   , 0.   ]])
         """
-        logits = logits / (self.temperature or 1.0)
+        if self.temperature == 0:
+            likeliest = logits.argmax(axis=-1)[:, None]  # (batch, 1)
+            return (np.arange(logits.shape[-1]) == likeliest).astype(np.float64)
+        # Shifted first: numbers divided by a tiny temperature have no difference any more.
+        with np.errstate(over="ignore"):  # -inf is right
+            logits = (logits - logits.max(axis=-1, keepdims=True)) / self.temperature
         if 0 < self.top_k < logits.shape[-1]:
             least = np.sort(logits, axis=-1)[:, -self.top_k, None]  # (batch, 1)
             logits = np.where(logits < least, -np.inf, logits)

@@ -3,7 +3,8 @@
     state = model.start(prompt)                  tensors of fixed shapes, the batch first
     logits, state = model.step(tokens, state)    tokens (batch,) -> logits (batch, vocabulary)
 
-Recurrent nets and Transformers both have these. A step is one compiled program whatever the
+Recurrent nets and Transformers both have these. A model with a `length`, its positions, begins its
+state with how many tokens each row has read, (batch,). A step is one compiled program whatever the
 position, since the position is a tensor of the state.
 """
 
@@ -14,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from narae.base.errors import BoundsError, ShapeError, explain
+from narae.base.errors import BoundsError, ConfigError, DataError, ShapeError, explain
 from narae.tensors import Tensor, no_grad
 from narae.tensors.compilation import compile as compile_step
 from narae.tensors.creation import from_numpy
@@ -77,14 +78,21 @@ class Stepper:
             tokens: (batch,)
             state: of `start`, or of the step before
             rows: (batch,), which row of the state each goes on from; None: each from its own
+
+        Raises:
+            DataError: if the model says NaN.
         """
         read = from_numpy(np.ascontiguousarray(tokens, dtype=np.int64))
+        if any(x.requires_grad for x in state):  # of a start that was not under no_grad
+            state = tuple(x.detach() for x in state)
         with self._ready():
             if rows is None:
                 logits, state = self._step(read, state)
             else:
                 logits, state = self._chosen(read, from_numpy(np.ascontiguousarray(rows)), state)
-        return logits.numpy().astype(np.float64), state
+        found = logits.numpy().astype(np.float64)
+        _check_numbers(found)
+        return found, state
 
     def _choose_and_step(self, tokens: Tensor, rows: Tensor, state: State) -> tuple[Tensor, State]:
         return self.model.step(tokens, chosen(state, rows))
@@ -106,18 +114,47 @@ class Stepper:
         length = getattr(self.model, "length", None)
         return None if length is None else max(int(length) - used + 1, 0)
 
+    def used(self, state: State) -> int:
+        """How many tokens the longest row of a state has read, for a model with positions."""
+        limited = getattr(self.model, "length", None) is not None
+        return int(state[0].max().item()) if limited else 0
+
+    def check_kind(self, translates: bool) -> None:
+        """Refuse a model whose `start` reads something else: a source, or a prompt.
+
+        Raises:
+            ConfigError: if so.
+        """
+        if getattr(self.model, "translates", translates) != translates:
+            reads = ("goes on with a prompt", "translates a source")
+            given = f"{type(self.model).__name__} {reads[not translates]}"
+            rule = f"a model that {reads[translates]} was expected"
+            fix = "generate(model, prompts)" if translates else "translate(model, sentences)"
+            raise ConfigError(explain("generate", given, rule, fix))
+
     def check_room(self, used: int, wanted: int) -> None:
         """Refuse to generate more than there are positions for.
 
         Raises:
             BoundsError: if so.
+            ConfigError: if fewer than no tokens are wanted.
         """
+        if wanted < 0:
+            given = f"max_tokens is {wanted}"
+            raise ConfigError(explain("generate", given, "it is a number of tokens, from 0 on"))
         room = self.room(used)
         if room is not None and wanted > room:
             given = f"{wanted} tokens were asked for after {used}"
             rule = f"the model has {self.model.length} positions, so there is room for {room}"
-            fix = "ask for fewer, or let it forget the beginning with window=True"
+            fix = "ask for fewer; `generate` can forget the beginning, with window=True"
             raise BoundsError(explain("generate", given, rule, fix))
+
+
+def _check_numbers(logits: Logits) -> None:
+    if np.isnan(logits).any():
+        given, rule = "the model's logits are NaN", "a token is chosen by comparing them"
+        fix = "its weights may hold NaN since a training that diverged: take an earlier checkpoint"
+        raise DataError(explain("generate", given, rule, fix))
 
 
 def chosen(state: State, rows: Tensor) -> State:

@@ -11,6 +11,7 @@ from narae.text.tokenizers import Tokenizer
 from .beam_search import beam_search
 from .stepping import Stepper
 
+_LIMIT = 128  # tokens of a translation, where no positions limit it
 _MULTIPLE = 8  # sources are padded to a multiple of it, so that few programs serve all lengths
 
 
@@ -29,19 +30,21 @@ def translate(
         sentences: texts
         beams: how many beginnings are kept; 1 takes the likeliest token each time
         length_penalty: the larger, the longer are the translations
-        max_tokens: how long one may become; as long as the model's positions if None
+        max_tokens: how long one may become; if None, as long as the model's positions, and 128 for
+            a model that has no positions
         batch_size: sentences at once
 
     Raises:
         BoundsError: for a sentence longer than the model's positions.
-        ConfigError: if the tokenizer has no bos or eos.
+        ConfigError: if the tokenizer has no bos or eos, or the model goes on with prompts.
         DataError: for an empty sentence.
     """
     stepper = Stepper.of(model)
+    stepper.check_kind(translates=True)
     tokenizer = stepper.model.needed_tokenizer()
     sources = _encoded(tokenizer, sentences)
     order = sorted(range(len(sources)), key=lambda place: -len(sources[place]))
-    limit = int(stepper.model.length) if max_tokens is None else max_tokens
+    limit = _positions(stepper, _LIMIT) if max_tokens is None else max_tokens
     found = [""] * len(sources)
     for batch in _batches(order, sources, batch_size):
         source = _padded([sources[place] for place in batch], tokenizer, stepper)
@@ -82,8 +85,14 @@ def _room(source: list[int]) -> int:
     return -(-len(source) // _MULTIPLE) * _MULTIPLE
 
 
+def _positions(stepper: Stepper, otherwise: int) -> int:
+    length = getattr(stepper.model, "length", None)
+    return otherwise if length is None else int(length)
+
+
 def _padded(sources: list[list[int]], tokenizer: Tokenizer, stepper: Stepper) -> Tensor:
     length = max(len(source) for source in sources)
-    if length <= int(stepper.model.length):  # a longer one is refused by the model
-        length = min(_room(sources[0]), int(stepper.model.length))
+    most = _positions(stepper, _room(sources[0]))
+    if length <= most:  # a longer one is refused by the model
+        length = min(_room(sources[0]), most)
     return pad(sources, tokenizer.pad_id or 0, length)

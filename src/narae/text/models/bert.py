@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from narae.base.errors import ConfigError, explain
 from narae.nn import (
     Dropout,
     Embedding,
@@ -15,7 +16,7 @@ from narae.nn.functional import linear
 from narae.nn.init import normal_
 from narae.nn.positions import check_length
 from narae.tensors import Tensor, zeros, zeros_like
-from narae.tensors.activations import gelu, relu
+from narae.tensors.activations import relu
 
 from .tokenized import TokenizedModule
 
@@ -77,6 +78,7 @@ class BERT(TokenizedModule):
         for parameter in self.parameters():
             if parameter.ndim > 1:
                 normal_(parameter, std=_STD)
+        self.embedding._fill_padding_idx_with_zero()
 
     def forward(
         self, tokens: Tensor, padding_mask: Tensor | None = None, segments: Tensor | None = None
@@ -93,11 +95,15 @@ class BERT(TokenizedModule):
 
         Raises:
             BoundsError: if there are more tokens than positions.
+            ConfigError: for segments, if the model has none.
         """
         check_length("BERT", tokens.shape[1], self.length)
         x = self.embedding(tokens) + self.positions.weight[: tokens.shape[1]]
         if self.segments is not None:
             x = x + self.segments(zeros_like(tokens) if segments is None else segments)
+        elif segments is not None:
+            given, rule = "segments are given", "this model was made without them, as DistilBERT is"
+            raise ConfigError(explain("BERT", given, rule, "leave them out"))
         x = self.dropout(self.norm(x))  # (batch, time, width)
         return self.encoder(x, src_key_padding_mask=padding_mask)
 
@@ -120,6 +126,7 @@ class MaskedLanguageModel(TokenizedModule):
         super().__init__()
         self.bert = bert
         self.transform = Linear(bert.width, bert.width)
+        self.activation = bert.encoder.layers[0].activation
         self.norm = LayerNorm(bert.width, eps=bert.eps)
         self.bias = Parameter(zeros(bert.embedding.num_embeddings))
 
@@ -127,7 +134,7 @@ class MaskedLanguageModel(TokenizedModule):
         self, tokens: Tensor, padding_mask: Tensor | None = None, segments: Tensor | None = None
     ) -> Tensor:
         """Logits (batch, time, vocabulary); the arguments are those of `BERT`."""
-        x = self.norm(gelu(self.transform(self.bert(tokens, padding_mask, segments))))
+        x = self.norm(self.activation(self.transform(self.bert(tokens, padding_mask, segments))))
         return linear(x, self.bert.embedding.weight, self.bias)
 
 

@@ -1,5 +1,6 @@
 """A Transformer's encoder that says what kind of text it was given."""
 
+from narae.base.errors import ShapeError, explain
 from narae.nn import (
     Dropout,
     Embedding,
@@ -62,7 +63,12 @@ class EncoderClassifier(TokenizedModule):
 
         Raises:
             BoundsError: if there are more tokens than positions.
+            ShapeError: if tokens are not (batch, time), with one or more in a text.
         """
+        if tokens.ndim != 2 or not tokens.shape[1]:
+            given, rule = f"tokens are {tuple(tokens.shape)}", "they are (batch, time), time >= 1"
+            fix = "a single text is a batch of one"
+            raise ShapeError(explain("EncoderClassifier", given, rule, fix))
         check_length("EncoderClassifier", tokens.shape[1], self.length)
         padding = tokens.eq(self.pad_id)  # (batch, time)
         x = self.dropout(self.positions(self.embedding(tokens)))  # (batch, time, width)

@@ -93,7 +93,7 @@ class GPT(TokenizedModule):
 
         Args:
             tokens: (batch, time), int64
-            padding_mask: (batch, time), True where a token is padding
+            padding_mask: (batch, time), True where a token is padding, which comes after the text
 
         Returns:
             (batch, time, vocabulary)

@@ -10,13 +10,13 @@ Computer Speech & Language 13(4), 1999.
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from narae.base.errors import BoundsError, ConfigError, DataError, explain
 from narae.tensors.random import Generator, rand
+from narae.text.ids import as_ids
 
 from .ngram_counts import Counts, Gram
 from .smoothing import AddK, Smoothing
@@ -58,9 +58,7 @@ class NGram:
         self.order, self.vocab_size = order, vocab_size
         self.smoothing = AddK(0) if smoothing is None else smoothing
         self.smoothing.check(order)
-        if bos_id is not None:
-            self._check_ids([bos_id])
-        self.bos_id = bos_id
+        self.bos_id = bos_id if bos_id is None else self._checked([bos_id])[0]
         self.counts: Counts | None = None
 
     def fit(self, sequences: Iterable[Sequence[int]]) -> "NGram":
@@ -68,12 +66,11 @@ class NGram:
 
         Raises:
             BoundsError: if there is no such id.
-            DataError: if there is no token.
+            DataError: if there is no token, or a sequence is no row of integers.
         """
         counts = Counts(self.order, self.vocab_size, len(self._before()))
-        for ids in map(_as_list, sequences):
-            self._check_ids(ids)
-            counts.add([*self._before(), *ids])
+        for ids in sequences:
+            counts.add([*self._before(), *self._checked(ids)])
         if not counts.closed().after(()).total:
             raise DataError(explain("NGram", "there are no tokens", "a model is fitted to some"))
         self.counts = counts
@@ -87,15 +84,12 @@ class NGram:
             DataError: if the model is not fitted, or the context was never seen and the smoothing
                 says nothing of it.
         """
-        context = _as_list(context)
-        self._check_ids([token, *context])
-        return self._probability(token, self._gram(context))
+        token, *before = self._checked([token, *self._checked(context)])
+        return self._probability(token, self._gram(before))
 
     def distribution(self, context: Sequence[int] = ()) -> Probabilities:
         """P(· | context) of every token, (vocab_size,)."""
-        context = _as_list(context)
-        self._check_ids(context)
-        gram = self._gram(context)
+        gram = self._gram(self._checked(context))
         return np.array([self._probability(token, gram) for token in range(self.vocab_size)])
 
     def log_probability(self, ids: Sequence[int]) -> float:
@@ -145,11 +139,16 @@ class NGram:
 
         Returns:
             The new ids, with `eos_id` last where it came.
+
+        Raises:
+            ConfigError: if the length is negative.
         """
-        ids = [*self._before(), *_as_list(prompt)]
+        if length < 0:
+            raise ConfigError(explain("NGram.sample", f"length is {length}", "it is at least 0"))
+        ids = [*self._before(), *self._checked(prompt)]
         begin = len(ids)
         while len(ids) < begin + length and not (len(ids) > begin and ids[-1] == eos_id):
-            cumulative = np.cumsum(self.distribution(ids))  # (vocab_size,)
+            cumulative = np.cumsum(self.distribution(self._gram(ids)))  # (vocab_size,)
             drawn = rand(1, generator=generator).item() * cumulative[-1]
             ids.append(int(np.searchsorted(cumulative, drawn, side="right")))
         return ids[begin:]
@@ -158,9 +157,7 @@ class NGram:
         return f"NGram(order={self.order}, vocab_size={self.vocab_size}, {self.smoothing})"
 
     def _log_probabilities(self, ids: Sequence[int]) -> list[float]:
-        ids = _as_list(ids)
-        self._check_ids(ids)
-        whole, begin = [*self._before(), *ids], len(self._before())
+        whole, begin = [*self._before(), *self._checked(ids)], len(self._before())
         logs = []
         for place in range(begin, len(whole)):
             first = max(0, place - self.order + 1)
@@ -182,12 +179,10 @@ class NGram:
     def _before(self) -> list[int]:
         return [] if self.bos_id is None else [self.bos_id] * (self.order - 1)
 
-    def _check_ids(self, ids: Sequence[int]) -> None:
-        for number in set(ids):
+    def _checked(self, ids: Sequence[int]) -> list[int]:
+        found: list[int] = as_ids("NGram", ids).tolist()
+        for number in set(found):
             if not 0 <= number < self.vocab_size:
                 rule = f"ids are 0 to {self.vocab_size - 1}"
                 raise BoundsError(explain("NGram", f"there is no id {number}", rule))
-
-
-def _as_list(ids: Any) -> list[int]:
-    return ids.tolist() if hasattr(ids, "tolist") else list(ids)
+        return found

@@ -34,7 +34,7 @@ class RecurrentLM(TokenizedModule):
     truncated. Training and evaluation have a state each, and the one of training is saved.
 
     Raises:
-        ConfigError: if there is no such kind of layer.
+        ConfigError: if there is no such kind of layer, no layer, or a number is out of range.
 
     Source: Mikolov et al., Recurrent neural network based language model (2010); Gal and
     Ghahramani, A theoretically grounded application of dropout in recurrent neural networks
@@ -57,10 +57,11 @@ class RecurrentLM(TokenizedModule):
         tied: bool = True,
     ) -> None:
         super().__init__()
-        self.make = layer_of("RecurrentLM", kind)
+        make = layer_of("RecurrentLM", kind)
+        _check_options(layers, dropout, rows)
         self.kind, self.dropout, self.rows = kind, dropout, rows
         self.embedding = Embedding(vocabulary, width)
-        self.layers = ModuleList(self.make(width, width, batch_first=True) for _ in range(layers))
+        self.layers = ModuleList(make(width, width, batch_first=True) for _ in range(layers))
         self.head = Linear(width, vocabulary)
         if tied:
             self.head.weight = self.embedding.weight
@@ -87,13 +88,16 @@ class RecurrentLM(TokenizedModule):
             (batch, time, vocabulary)
 
         Raises:
-            ShapeError: if texts go on, and there are not `rows` of them.
+            ShapeError: if tokens or start have other dimensions, or texts go on and there are not
+                `rows` of them.
         """
+        _check_batch(tokens, start)
         if start is None:
             return self._run(tokens, self._empty(tokens.shape[0]))[0]
         carried = self._carried(tokens.shape[0])
-        kept = (1 - start).unsqueeze(1)  # (batch, 1)
-        logits, state = self._run(tokens, tuple(h * kept for h in carried))
+        begins = start.bool().unsqueeze(1)  # (batch, 1)
+        # Not a product with 0: a state that was NaN once would stay so.
+        logits, state = self._run(tokens, tuple(h.masked_fill(begins, 0.0) for h in carried))
         with no_grad():
             for old, new in zip(carried, state, strict=True):
                 old.copy_(new.detach())
@@ -160,6 +164,27 @@ class RecurrentLM(TokenizedModule):
         """Read one token (batch,); the logits of the next (batch, vocabulary), and the state."""
         logits, state = self._run(tokens.unsqueeze(1), state)  # (batch, 1, vocabulary)
         return logits.squeeze(1), state
+
+
+def _check_options(layers: int, dropout: float, rows: int) -> None:
+    wrong = {
+        f"layers is {layers}": layers < 1,
+        f"dropout is {dropout}": not 0 <= dropout <= 1,
+        f"rows is {rows}": rows < 0,
+    }
+    for given in (text for text, is_wrong in wrong.items() if is_wrong):
+        rule = "there is at least one layer, dropout is from 0 to 1, and rows are not negative"
+        raise ConfigError(explain("RecurrentLM", given, rule))
+
+
+def _check_batch(tokens: Tensor, start: Tensor | None) -> None:
+    if tokens.ndim != 2:
+        given, rule = f"tokens are {tuple(tokens.shape)}", "they are (batch, time)"
+        fix = "a single text is a batch of one"
+        raise ShapeError(explain("RecurrentLM", given, rule, fix))
+    if start is not None and tuple(start.shape) != (tokens.shape[0],):
+        given = f"start is {tuple(start.shape)} for {tokens.shape[0]} rows"
+        raise ShapeError(explain("RecurrentLM", given, "each row has one: (batch,)"))
 
 
 def layer_of(where: str, kind: str) -> Callable[..., Module]:

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from narae.base.errors import ConfigError, explain
+from narae.base.errors import ConfigError, DataError, ShapeError, explain
 from narae.nn import GRU, Dropout, Embedding, GRUCell, Linear, Module
-from narae.tensors import Tensor, cat, stack
+from narae.tensors import Tensor, cat, is_tracing, stack
 
 from .padded_recurrent import PaddedRecurrent
 from .tokenized import TokenizedModule
@@ -81,6 +81,8 @@ class Seq2Seq(TokenizedModule):
     (narae.Size([1, 2, 10]), narae.Size([1, 2, 3]))
     """
 
+    translates = True
+
     def __init__(
         self,
         vocabulary: int,
@@ -111,11 +113,16 @@ class Seq2Seq(TokenizedModule):
 
         Returns:
             (batch, time, vocabulary)
+
+        Raises:
+            ShapeError: if the target is empty, or there is not one for each source.
+            DataError: if padding stands before a token of the source.
         """
         return self.with_weights(source, target)[0]
 
     def with_weights(self, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """`forward`, and the weights of attention (batch, time, source); each row sums to 1."""
+        _check_target(source, target)
         state, logits, weights = self.start(source), [], []
         for time in range(target.shape[1]):
             out, look, state = self._step(target[:, time], state)
@@ -130,7 +137,8 @@ class Seq2Seq(TokenizedModule):
             the decoder's state (batch, width), the encoder's states (batch, source, 2 width), their
             keys (batch, source, width), and True where a token is padding (batch, source)
         """
-        padding = source.eq(self.pad_id)
+        padding = source.eq(self.pad_id)  # (batch, source)
+        _check_padding(padding)
         x = self.dropout(self.embedding(source))  # (batch, source, width)
         memory, last = self.encoder(x, (~padding).sum(1))  # (batch, source, 2 width)
         return self.bridge(last).tanh(), memory, self.attention.keys(memory), padding
@@ -158,3 +166,19 @@ class Seq2Seq(TokenizedModule):
         """Read one token (batch,); the logits of the next (batch, vocabulary), and the state."""
         logits, _, state = self._step(tokens, state)
         return logits, state
+
+
+def _check_target(source: Tensor, target: Tensor) -> None:
+    if target.ndim != 2 or target.shape[1] == 0 or target.shape[0] != source.shape[0]:
+        given = f"source is {tuple(source.shape)}, target is {tuple(target.shape)}"
+        rule = "both are (batch, time) of one batch, and a target begins with a token"
+        raise ShapeError(explain("Seq2Seq", given, rule))
+
+
+def _check_padding(padding: Tensor) -> None:
+    """The encoder counts the tokens of a row; those behind padding would not be read."""
+    if is_tracing():  # a program has no values yet
+        return
+    if bool((padding[:, :-1] & ~padding[:, 1:]).any().item()):
+        rule = "padding stands at the end of a source"
+        raise DataError(explain("Seq2Seq", "a token of a source follows padding", rule))

@@ -4,6 +4,7 @@ Source: S. Chen, J. Goodman, "An Empirical Study of Smoothing Techniques for Lan
 Computer Speech & Language 13(4), 1999.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -37,8 +38,8 @@ class AddK:
     k: float = 1.0
 
     def check(self, order: int) -> None:
-        if self.k < 0:
-            raise ConfigError(explain("AddK", f"k is {self.k}", "it is not negative"))
+        if not 0 <= self.k < math.inf:
+            raise ConfigError(explain("AddK", f"k is {self.k}", "it is 0 or a positive number"))
 
     def probability(self, counts: Counts, token: int, context: Gram) -> float:
         followers = counts.after(context)
@@ -68,7 +69,7 @@ class Interpolated:
     weights: Sequence[float]
 
     def check(self, order: int) -> None:
-        good = len(self.weights) == order + 1 and min(self.weights) >= 0
+        good = len(self.weights) == order + 1 and all(weight >= 0 for weight in self.weights)
         if not good or abs(sum(self.weights) - 1) > 1e-9:
             given = f"the weights are {tuple(self.weights)}"
             rule = f"order {order} has {order + 1} of them: not negative, 1 in all"

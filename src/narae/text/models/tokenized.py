@@ -12,6 +12,8 @@ class TokenizedModule(Module):
 
     Attributes:
         tokenizer: text to ids and back; None where the model was made without one.
+        translates: whether `start` reads a source, for a text that begins with bos; otherwise it
+            reads a prompt, with which the text goes on.
 
     >>> from narae.text import Characters
     >>> model, other = TokenizedModule(), TokenizedModule()
@@ -21,6 +23,8 @@ class TokenizedModule(Module):
     >>> other.tokenizer
     Characters(7 tokens)
     """
+
+    translates = False
 
     def __init__(self) -> None:
         super().__init__()

@@ -40,6 +40,8 @@ class TranslationTransformer(TokenizedModule):
     narae.Size([1, 2, 20])
     """
 
+    translates = True
+
     def __init__(
         self,
         vocabulary: int,
@@ -59,6 +61,7 @@ class TranslationTransformer(TokenizedModule):
         self.transformer = Transformer(*sizes, batch_first=True, norm_first=norm_first)
         self.embedding = Embedding(vocabulary, width, padding_idx=pad_id)
         normal_(self.embedding.weight, std=width**-0.5)  # forward multiplies by √width
+        self.embedding._fill_padding_idx_with_zero()
         self.positions = SinusoidalPositions(length, width)
         self.dropout = Dropout(dropout)
         hidden = Transformer.generate_square_subsequent_mask(length)
@@ -69,7 +72,7 @@ class TranslationTransformer(TokenizedModule):
 
         Args:
             source: (batch, source time), int64, filled up with `pad_id`
-            target: (batch, target time), int64, from bos on
+            target: (batch, target time), int64, from bos on; what fills it up comes after the text
 
         Returns:
             (batch, target time, vocabulary)
@@ -110,7 +113,8 @@ class TranslationTransformer(TokenizedModule):
         """
         padding, batch = source.eq(self.pad_id), source.shape[0]
         memory = self.transformer.encoder(self._embedded(source), src_key_padding_mask=padding)
-        empty = zeros(batch, self.heads, self.length, self.width // self.heads)
+        sizes = (batch, self.heads, self.length, self.width // self.heads)
+        empty = zeros(*sizes, dtype=memory.dtype)
         state = [zeros(batch, dtype=source.dtype), padding.logical_not()]
         for layer in self.transformer.decoder.layers:
             state += [empty, empty, *layer.memory_keys_values(memory)]

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any
 
-from narae.base.errors import ConfigError, explain
+from narae.base.errors import ConfigError, DataError, explain
 from narae.io import atomic_write
 
 
@@ -43,8 +43,12 @@ class Tokenizer(ABC):
     def encode_all(
         self, texts: Iterable[str], bos: bool = False, eos: bool = False
     ) -> list[list[int]]:
-        """The ids of each text's tokens, as `encode` gives them."""
-        return [self.encode(text, bos, eos) for text in texts]
+        """The ids of each text's tokens, as `encode` gives them.
+
+        Raises:
+            DataError: if `texts` is one text, whose characters would be taken for texts.
+        """
+        return [self.encode(text, bos, eos) for text in self._several(texts)]
 
     @abstractmethod
     def decode(self, ids: Any, skip_specials: bool = True) -> str:
@@ -62,6 +66,12 @@ class Tokenizer(ABC):
         """Write it to a JSON file, as a whole or not at all; `load_tokenizer` reads it."""
         with atomic_write(path, "w", encoding="utf-8") as file:
             json.dump(self.state_dict(), file, ensure_ascii=False, indent=1)
+
+    def _several(self, texts: Iterable[str]) -> list[str]:
+        if isinstance(texts, str):
+            given, fix = "texts is one text", "encode(text), or [text]"
+            raise DataError(explain(type(self).__name__, given, "they are a list of texts", fix))
+        return list(texts)
 
     def _with_ends(self, ids: list[int], bos: bool, eos: bool) -> list[int]:
         first = [self._needed("bos", self.bos_id)] if bos else []

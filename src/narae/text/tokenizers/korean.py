@@ -16,7 +16,8 @@ class Syllables(PieceTokenizer):
     """Korean syllables and other words: 나는 GPT다 becomes ▁나 는 ▁GPT 다.
 
     A Hangul syllable is a token, a run of other letters or digits is one, and so is any other
-    sign. "▁" marks the first token of a word; decoding puts one blank between words.
+    sign. "▁" marks the first token of a word; decoding puts one blank between words, and one for a
+    "▁" of the text itself.
 
     >>> tokenizer = Syllables.fit(["나는 학교에 간다", "나는 GPT다!"])
     >>> tokenizer.tokenize("나는 GPT다!")
@@ -44,8 +45,8 @@ class Syllables(PieceTokenizer):
 class Jamo(PieceTokenizer):
     """The letters that Korean syllables are made of: at most 67 for all of modern Hangul.
 
-    Decoding puts them together again (Unicode's NFC form), so no syllable is ever unknown; all
-    other characters are tokens as they are.
+    Decoding puts them together again (Unicode's NFC form), so no syllable is ever unknown; letters
+    with accents are cut likewise, and all other characters are tokens as they are.
 
     >>> tokenizer = Jamo.fit(["한글", "가나다"])
     >>> len(tokenizer.tokenize("한글")), tokenizer.decode(tokenizer.encode("날 것"[:1]))

@@ -22,10 +22,12 @@ from narae.base.errors import (
 )
 from narae.io import atomic_write
 from narae.io.texts import read_text
+from narae.text.ids import as_ids
 from narae.text.vocabulary import SPECIALS, Specials
 
 from .base import Tokenizer
 
+_MOST = 1 << 32  # ids are 32-bit numbers there
 # What published tokenizers call their special tokens; the first that is there is taken.
 _USUAL = {
     "pad": ("<pad>", "[PAD]"),
@@ -39,7 +41,8 @@ class Subwords(Tokenizer):
     """Frequent words as one token, rare ones in parts.
 
     Args:
-        inner: a `tokenizers.Tokenizer`.
+        inner: a `tokenizers.Tokenizer`; its cutting off and padding are turned off, as many
+            published files have them on.
         specials: what its special tokens are called; found by the usual names unless given.
 
     Attributes:
@@ -55,6 +58,8 @@ class Subwords(Tokenizer):
     """
 
     def __init__(self, inner: Any, specials: Specials | None = None) -> None:
+        inner.no_truncation()
+        inner.no_padding()
         self.inner = inner
         self.specials = _usual_specials(inner) if specials is None else specials
         for token in self.specials.tokens:
@@ -79,7 +84,7 @@ class Subwords(Tokenizer):
         """Learn the subwords of some texts.
 
         Args:
-            texts: such as the lines of a file.
+            texts: such as the lines of a file; or one text.
             vocab_size: how many tokens there are at most, special tokens and single characters
                 or bytes included.
             model: "bpe" (of bytes, so that no text is unknown and decoding is exact),
@@ -89,13 +94,14 @@ class Subwords(Tokenizer):
             lower: whether texts are made lower-case.
 
         Raises:
-            ConfigError: if there is no such model, or the size is too small for it.
+            ConfigError: if there is no such model, or the size is too small for it and the texts.
             DataError: if there is no text.
             MissingExtraError: if `tokenizers` is not installed.
         """
         if model not in _MODELS:
             given, rule = f"model is {model!r}", f"it is one of {', '.join(_MODELS)}"
             raise ConfigError(explain("Subwords", given, rule))
+        texts = [texts] if isinstance(texts, str) else texts
         lines = [text for text in texts if text.strip()]
         if not lines:
             raise DataError(explain("Subwords", "there is no text", "subwords are learnt of one"))
@@ -103,7 +109,7 @@ class Subwords(Tokenizer):
         inner, trainer = _MODELS[model](library, specials, vocab_size, min_freq)
         steps = [library.normalizers.NFC()] + [library.normalizers.Lowercase()] * lower
         inner.normalizer = library.normalizers.Sequence(steps)
-        inner.train_from_iterator(lines, trainer)
+        _learn(inner, trainer, lines, vocab_size)
         return cls(inner, specials)
 
     @classmethod
@@ -155,15 +161,15 @@ class Subwords(Tokenizer):
     def encode_all(
         self, texts: Iterable[str], bos: bool = False, eos: bool = False
     ) -> list[list[int]]:
-        encoded = self.inner.encode_batch(list(texts), add_special_tokens=False)
+        encoded = self.inner.encode_batch(self._several(texts), add_special_tokens=False)
         return [self._with_ends(list(one.ids), bos, eos) for one in encoded]
 
     def decode(self, ids: Any, skip_specials: bool = True) -> str:
-        numbers = ids.tolist() if hasattr(ids, "tolist") else list(ids)
-        wrong = next((number for number in numbers if not 0 <= number < len(self)), None)
-        if wrong is not None:
-            rule = f"ids are 0 to {len(self) - 1}"
-            raise BoundsError(explain("Subwords", f"there is no id {wrong}", rule))
+        numbers = as_ids("Subwords", ids).tolist()
+        wrong = [number for number in set(numbers) if not self._is_id(number)]
+        if wrong:
+            rule = f"there are {len(self)} from 0 on"
+            raise BoundsError(explain("Subwords", f"there is no id {min(wrong)}", rule))
         return str(self.inner.decode(numbers, skip_special_tokens=skip_specials))
 
     def __len__(self) -> int:
@@ -185,8 +191,27 @@ class Subwords(Tokenizer):
         with atomic_write(Path(path), "w", encoding="utf-8") as file:
             file.write(self.inner.to_str(pretty=True))
 
+    def _is_id(self, number: int) -> bool:
+        # Not by the number of tokens: published vocabularies may have gaps.
+        return 0 <= number < _MOST and self.inner.id_to_token(number) is not None
+
     def _id(self, token: str | None) -> int | None:
         return None if not token else int(self.inner.token_to_id(token))
+
+
+def _learn(inner: Any, trainer: Any, lines: list[str], vocab_size: int) -> None:
+    fix = 'a larger one, or "bpe", of which bytes are the smallest tokens'
+    try:
+        inner.train_from_iterator(lines, trainer)
+    except Exception as error:  # `tokenizers` raises no narrower class
+        given = f"vocab_size is {vocab_size} ({error})"
+        raise ConfigError(
+            explain("Subwords", given, "there is room for all characters", fix)
+        ) from error
+    if inner.get_vocab_size() > vocab_size:
+        given, least = f"vocab_size is {vocab_size}", inner.get_vocab_size()
+        rule = f"it is at least {least}: all characters of the text are tokens"
+        raise ConfigError(explain("Subwords", given, rule, fix))
 
 
 def _library() -> Any:

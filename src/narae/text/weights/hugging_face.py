@@ -1,10 +1,15 @@
-"""GPT-2, BERT and DistilBERT from the folders that Hugging Face's `transformers` writes.
+"""GPT-2, BERT and DistilBERT from what Hugging Face's `transformers` writes.
 
-Such a folder holds config.json, model.safetensors (or pytorch_model.bin), and often
-tokenizer.json, which becomes the model's tokenizer.
+    model = load_gpt2("openai-community/gpt2")
+
+A folder, or a repository on huggingface.co, holds config.json, the weights (model.safetensors,
+pytorch_model.bin, or several files and their index), and often tokenizer.json, which becomes the
+model's tokenizer.
 """
 
+import logging
 import os
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -12,7 +17,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from narae.base.errors import ConfigError, FileFormatError, MissingDataError, explain
-from narae.io import load
+from narae.io.hub import fetch_file, fetch_weights, is_repository
+from narae.io.weights import EXTRA_STATE, read_weights
+from narae.nn.weights import load_state
 from narae.tensors import Tensor
 from narae.tensors.activations import gelu
 from narae.text.models.bert import BERT, BERTClassifier, MaskedLanguageModel
@@ -25,24 +32,31 @@ from .renaming import Rule, renamed, transposed
 
 Config = Mapping[str, Any]
 State = Mapping[str, Tensor]
+Source = str | os.PathLike[str]
 Model = TypeVar("Model", bound=TokenizedModule)
-_FILES = ("model.safetensors", "pytorch_model.bin")
+logger = logging.getLogger("narae.text")
+_OLD_NAMES = {"gamma": "weight", "beta": "bias"}  # of layer norms, in files of 2018
 _TANH_GELU = partial(gelu, approximate="tanh")
 _ACTIVATIONS: dict[str, Any] = {"gelu": "gelu", "relu": "relu", "gelu_new": _TANH_GELU}
 _ACTIVATIONS["gelu_pytorch_tanh"] = _TANH_GELU
 
 
-def load_gpt2(folder: str | os.PathLike[str]) -> GPT:
+def load_gpt2(source: Source) -> GPT:
     """A GPT-2 with its weights, in evaluation mode.
+
+    Args:
+        source: a folder, or a Hugging Face repository such as "openai-community/gpt2".
 
     Raises:
         ConfigError: for a model of another kind, or a variant that is not known here.
-        FileFormatError: if a file is damaged or a tensor does not fit.
+        DataError: naming every tensor that does not fit, with its shape.
+        FileFormatError: if a file is damaged, or holds tensors of another model.
         MissingDataError: if a file is not there.
+        MissingExtraError: if a repository is named, and huggingface-hub is not installed.
     """
+    folder = _folder(source)
     config, state = _read(folder, "gpt2")
-    _refuse_variants(config, {"scale_attn_weights": True, "add_cross_attention": False})
-    _refuse_variants(config, {"tie_word_embeddings": True})
+    _refuse_variants(config, _GPT2_USUAL)
     model = GPT(
         config["vocab_size"],
         config["n_embd"],
@@ -55,42 +69,77 @@ def load_gpt2(folder: str | os.PathLike[str]) -> GPT:
         eps=config.get("layer_norm_epsilon", 1e-5),
     )
     ignored = ("h.{}.attn.bias", "h.{}.attn.masked_bias", "lm_head.weight")
-    return _filled(model, renamed(_without("transformer.", state), GPT2_RULES, ignored), folder)
+    found = renamed(_without("transformer.", state), GPT2_RULES, ignored)
+    return _filled(model, found, source, folder)
 
 
 def load_bert(
-    folder: str | os.PathLike[str], head: str | None = None
+    source: Source,
+    head: str | None = None,
+    num_classes: int | None = None,
+    ignore_mismatched: bool = False,
 ) -> BERT | MaskedLanguageModel | BERTClassifier:
     """A BERT or DistilBERT with its weights, in evaluation mode.
 
     Args:
-        folder: with config.json and the weights.
+        source: a folder, or a Hugging Face repository such as "distilbert/distilbert-base-uncased".
         head: "mlm" for the logits of hidden tokens, "classifier", or "none" for the encoder alone;
-            what the folder holds if it is left out.
+            what the source holds if it is left out.
+        num_classes: of a classifier, as many as the source's if it is left out. With it, a source
+            without a classifier gets a new one, to be trained.
+        ignore_mismatched: leave out tensors of other shapes, such as those of a head for other
+            classes; they keep new numbers, and a warning says so.
 
     Raises:
         ConfigError: for a model of another kind, a variant that is not known, or another head.
-        FileFormatError: if a file is damaged or a tensor does not fit.
+        DataError: naming every tensor that does not fit, with its shape.
+        FileFormatError: if a file is damaged, or holds tensors of another model.
         MissingDataError: if a file is not there.
+        MissingExtraError: if a repository is named, and huggingface-hub is not installed.
     """
+    folder = _folder(source)
     config, state = _read(folder, "bert", "distilbert")
     layout = _LAYOUTS[config["model_type"]]
     state = _without(f"{config['model_type']}.", state)
-    has_pooler = any(name.startswith("pooler.") for name in state)
-    bert = layout.bert(config, has_pooler)
     there = layout.head(state)
-    wanted = there if head is None else head
-    if wanted not in ("none", there):
-        given = f"head is {head!r}, the folder holds {there!r}"
-        raise ConfigError(explain("load_bert", given, 'a head that is there, or "none"'))
+    wanted = _head(head, there, num_classes)
+    bert = layout.bert(config, pooled=any(name.startswith("pooler.") for name in state))
     found = renamed(state, layout.rules(), layout.ignored)
-    if wanted == "none":
-        own = {name[5:]: x for name, x in found.items() if name.startswith("bert.")}
-        return _filled(bert, own, folder)
+    whole: Any = bert
     if wanted == "mlm":
-        return _filled(MaskedLanguageModel(bert), found, folder)
-    classes = int(found["head.bias"].shape[0])
-    return _filled(BERTClassifier(bert, classes), found, folder)
+        _refuse_variants(config, {"tie_word_embeddings": True})
+        whole = MaskedLanguageModel(bert)
+    elif wanted == "classifier":
+        classes = num_classes or len(found.get("head.bias", ())) or 1  # 1: what is missing is told
+        whole = BERTClassifier(bert, classes)
+    if wanted == there != "none":
+        return _filled(whole, found, source, folder, ignore_mismatched)
+    # The encoder alone has weights; a head above it is new.
+    whole.tokenizer = _filled(bert, _within("bert.", found), source, folder).tokenizer
+    return whole.eval()
+
+
+def _head(asked: str | None, there: str, num_classes: int | None) -> str:
+    """The head that the model gets, where the weights are of the head `there`.
+
+    Raises:
+        ConfigError: if that cannot be.
+    """
+    kinds = ("none", "mlm", "classifier")
+    wanted = "classifier" if asked is None and num_classes is not None else asked or there
+    if wanted not in kinds:
+        given, rule = f"head is {asked!r}", f"it is one of {', '.join(kinds)}"
+        raise ConfigError(explain("load_bert", given, rule))
+    if num_classes is not None and (wanted != "classifier" or num_classes < 1):
+        given = f"num_classes is {num_classes}, head is {wanted!r}"
+        raise ConfigError(explain("load_bert", given, "a classifier has at least one class"))
+    if wanted in ("none", there):
+        return wanted
+    if wanted == "mlm" or num_classes is None:
+        given, rule = f"head is {asked!r}, the weights hold {there!r}", "weights have a head or not"
+        fix = 'head="none", or num_classes=N for a new classifier'
+        raise ConfigError(explain("load_bert", given, rule, fix))
+    return wanted
 
 
 # --- names ----------------------------------------------------------------------------------
@@ -103,6 +152,12 @@ def _both(theirs: str, ours: str, form: Callable[[Tensor], Tensor] | None = None
     return [weight, Rule(f"{theirs}.bias", f"{ours}.bias")]
 
 
+_GPT2_USUAL = {
+    "scale_attn_weights": True,
+    "scale_attn_by_inverse_layer_idx": False,
+    "add_cross_attention": False,
+    "tie_word_embeddings": True,
+}
 GPT2_RULES = [
     Rule("wte.weight", "embedding.weight"),
     Rule("wpe.weight", "positions.embedding.weight"),
@@ -247,23 +302,55 @@ _LAYOUTS: dict[str, _Layout] = {"bert": _Bert(), "distilbert": _DistilBert()}
 # --- files ----------------------------------------------------------------------------------
 
 
-def _read(folder: str | os.PathLike[str], *kinds: str) -> tuple[Config, dict[str, Tensor]]:
-    config = read_json(Path(folder) / "config.json")
+class _Sizes(dict[str, Any]):
+    """What config.json says; what it does not say is an error."""
+
+    def __missing__(self, name: str) -> Any:
+        given, rule = f"config.json has no {name!r}", "a model is made from its sizes"
+        raise FileFormatError(explain("weights", given, rule))
+
+
+def _folder(source: Source) -> Path:
+    """Where a model's files are; those of a repository are fetched.
+
+    Raises:
+        MissingDataError: if there is no model.
+    """
+    if isinstance(source, str) and is_repository(source):
+        folder = fetch_weights(source)[0].parent
+        try:
+            fetch_file(source, "tokenizer.json")
+        except MissingDataError as error:  # a model without text is better than none
+            logger.warning("%s is loaded without its tokenizer: %s", source, error)
+        return folder
+    if not (Path(source) / "config.json").is_file():
+        given, rule = f"{source} has no config.json", "a folder of a model has one"
+        fix = 'name a folder, or a repository with its owner: "openai-community/gpt2"'
+        raise MissingDataError(explain("weights", given, rule, fix))
+    return Path(source)
+
+
+def _read(folder: Path, *kinds: str) -> tuple[Config, dict[str, Tensor]]:
+    config = _Sizes(read_json(folder / "config.json"))
     if config.get("model_type") not in kinds:
         given = f"{folder} holds a model of the kind {config.get('model_type')!r}"
         raise ConfigError(explain("weights", given, f"it is {' or '.join(kinds)}"))
-    files = [Path(folder) / name for name in _FILES]
-    there = next((file for file in files if file.is_file()), None)
-    if there is None:
-        given, rule = f"{folder} has no weights", f"they are in {' or '.join(_FILES)}"
-        fix = "weights in several files (…-00001-of-…) are not read"
-        raise MissingDataError(explain("weights", given, rule, fix))
-    return config, dict(load(there))
+    return config, dict(read_weights(folder).state)
 
 
 def _without(prefix: str, state: State) -> dict[str, Tensor]:
-    """Names without the part before the model's own, which heads put there."""
-    return {name.removeprefix(prefix): x for name, x in state.items()}
+    """Names of today, without the part before the model's own, which heads put there."""
+    return {_of_today(name.removeprefix(prefix)): x for name, x in state.items()}
+
+
+def _of_today(name: str) -> str:
+    return re.sub(r"(?<=LayerNorm\.)(gamma|beta)$", lambda old: _OLD_NAMES[old[0]], name)
+
+
+def _within(prefix: str, state: State) -> dict[str, Tensor]:
+    """What belongs to a part of the model, by its name there."""
+    own = (name for name in state if name.startswith(prefix))
+    return {name.removeprefix(prefix): state[name] for name in own}
 
 
 def _activation(name: str) -> Any:
@@ -280,16 +367,15 @@ def _refuse_variants(config: Config, usual: Config) -> None:
             raise ConfigError(explain("weights", given, rule))
 
 
-def _filled(model: Model, state: State, folder: str | os.PathLike[str]) -> Model:
+def _filled(
+    model: Model, state: State, source: Source, folder: Path, ignore_mismatched: bool = False
+) -> Model:
     """The model with a state, and with the folder's tokenizer where there is one."""
     no_tokenizer: dict[str, Any] = {
-        name: {} for name in model.state_dict() if name.endswith("_extra_state")
+        name: {} for name in model.state_dict() if name.endswith(EXTRA_STATE)
     }
-    try:
-        model.load_state_dict({**no_tokenizer, **state})
-    except RuntimeError as error:
-        raise FileFormatError(explain("weights", str(error), "each tensor fits")) from error
-    tokenizer = Path(folder) / "tokenizer.json"
+    load_state(model, {**no_tokenizer, **state}, str(source), ignore_mismatched)
+    tokenizer = folder / "tokenizer.json"
     if tokenizer.is_file():
         model.tokenizer = Subwords.from_file(tokenizer)
     return model.eval()

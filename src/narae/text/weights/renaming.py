@@ -21,8 +21,8 @@ def as_it_is(x: Tensor) -> Tensor:
 
 
 def transposed(x: Tensor) -> Tensor:
-    """GPT-2 stores matrices as (in, out)."""
-    return x.t().contiguous()
+    """GPT-2 stores matrices as (in, out); what is no matrix is left, and will not fit."""
+    return x.t().contiguous() if x.ndim == 2 else x
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,8 @@ def renamed(state: State, rules: Sequence[Rule], ignored: Iterable[str] = ()) ->
         ignored: patterns of names that are not needed, such as buffers.
 
     Raises:
-        FileFormatError: for a name that no rule knows, or a missing part of a joined tensor.
+        FileFormatError: for a name that no rule knows, or a part of a joined tensor that is missing
+            or has other columns.
 
     >>> import narae
     >>> state = {"h.0.w": narae.ones(2), "h.1.w": narae.zeros(2)}
@@ -67,6 +68,7 @@ def renamed(state: State, rules: Sequence[Rule], ignored: Iterable[str] = ()) ->
         for number in sorted(_numbers(rule.names[0], left)):
             names = [name.replace("{}", number) for name in rule.names]
             _check_all_there(names, left)
+            _check_columns(names, state)
             parts = [rule.form(state[name]) for name in names]
             found[rule.ours.replace("{}", number)] = parts[0] if len(parts) == 1 else cat(parts)
             left -= set(names)
@@ -85,6 +87,14 @@ def _numbers(pattern: str, names: Iterable[str]) -> list[str]:
     """What `{}` stands for in each name that fits; [""] for a pattern without it."""
     matches = (_match(pattern, name) for name in names)
     return ["".join(match.groups()) for match in matches if match is not None]
+
+
+def _check_columns(names: list[str], state: State) -> None:
+    shapes = {name: tuple(state[name].shape) for name in names}
+    columns = {shape[1:] for shape in shapes.values()}
+    if len(names) > 1 and (() in shapes.values() or len(columns) > 1):
+        given = ", ".join(f"{name} is {shape}" for name, shape in shapes.items())
+        raise FileFormatError(explain("weights", given, "they are joined by rows"))
 
 
 def _check_all_there(names: list[str], there: set[str]) -> None:

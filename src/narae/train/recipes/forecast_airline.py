@@ -1,8 +1,8 @@
-"""Airline passengers: the next 12 months from the last 24, by an LSTM; nothing to wait for.
+"""Airline passengers: the next 12 months from the last 24, by an LSTM.
 
 task:   forecast a series
 data:   144 months; futures of the last 24 are to be judged by
-expect: val_mae 13
+expect: val_mae 20 (16 to 24 by seed); as a year ago: 51, AR(24) of the logarithms: 13
 time:   10 s
 """
 
@@ -18,16 +18,18 @@ from narae.series import Forecaster, Scaling, airline_passengers, baseline_error
 from narae.tensors import Tensor
 from narae.train import Data, Settings
 
-SETTINGS = Settings(epochs=60, clip=1.0)
+SETTINGS = Settings(epochs=480, clip=1.0)
 PAST, AHEAD, TRAINING = 24, 12, 120  # months
 # Of the logarithms of the training months: `Scaling.fit(values[:TRAINING], log=True)`.
 SCALING = Scaling(np.array([5.4304]), np.array([0.3901]), log=True)
 
 
-def data(folder: Path | None, batch_size: int = 16) -> Data:
+def data(folder: Path | None, batch_size: int = 16, validation: bool = False) -> Data:
     series = airline_passengers(folder, download=True)
-    train = windows(series, PAST, AHEAD, end=TRAINING).dataset()
-    test = windows(series, PAST, AHEAD, begin=TRAINING).dataset()
+    # To choose settings, judge by the last two years of the training months in place of the test.
+    cut, end = (TRAINING - 24, TRAINING) if validation else (TRAINING, len(series))
+    train = windows(series, PAST, AHEAD, end=cut).dataset()
+    test = windows(series, PAST, AHEAD, begin=cut, end=end).dataset()
     return Data(DataLoader(train, batch_size, shuffle=True, drop_last=True), DataLoader(test, 64))
 
 
@@ -40,7 +42,7 @@ def loss(out: Tensor, target: Tensor) -> Tensor:
     return (out.log() - target.log()).abs().mean()  # by what share it is off
 
 
-def optimizer(model: nn.Module, lr: float = 1e-2, weight_decay: float = 1e-2) -> Optimizer:
+def optimizer(model: nn.Module, lr: float = 3e-3, weight_decay: float = 1e-2) -> Optimizer:
     return AdamW(model.parameters(), lr=lr, weight_decay=weight_decay)
 
 

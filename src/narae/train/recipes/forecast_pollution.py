@@ -2,7 +2,7 @@
 
 task:   forecast a series
 data:   pm2.5 and weather of 43,824 hours; the last year is to be judged by
-expect: val_mae 45
+expect: val_mae 43.7; the last value: 49.9, as a day ago: 67.6, AR(48): 47.8
 time:   20 s
 """
 
@@ -27,16 +27,20 @@ SCALING = Scaling(
 )
 
 
-def data(folder: Path | None, batch_size: int = 64, stride: int = 3) -> Data:
+def data(
+    folder: Path | None, batch_size: int = 64, stride: int = 3, validation: bool = False
+) -> Data:
     # Windows with a missing hour are left out, not filled: nothing made up is learned or judged.
     series = pollution(folder, missing="mask", download=True).select(*COLUMNS)
-    cut = series.row_of("2014-01-01")
+    cut, end = series.row_of("2014-01-01"), len(series)
+    if validation:  # to choose settings: judge by the last year before the test
+        cut, end = series.row_of("2013-01-01"), cut
     train = windows(series, PAST, AHEAD, end=cut, stride=stride, targets=1).dataset()
-    test = windows(series, PAST, AHEAD, begin=cut, stride=stride, targets=1).dataset()
+    test = windows(series, PAST, AHEAD, begin=cut, end=end, stride=stride, targets=1).dataset()
     return Data(DataLoader(train, batch_size, shuffle=True, drop_last=True), DataLoader(test, 256))
 
 
-def model(body: str = "gru", width: int = 32, layers: int = 1, dropout: float = 0.0) -> nn.Module:
+def model(body: str = "gru", width: int = 64, layers: int = 1, dropout: float = 0.0) -> nn.Module:
     return Forecaster(body_of(body, len(COLUMNS), width, layers, dropout), AHEAD, SCALING)
 
 

@@ -2,8 +2,8 @@
 
 task:   predict the next character
 data:   Tiny Shakespeare, 1,003,854 characters to learn from and 111,540 to test on
-expect: not measured
-time:   not measured
+expect: not measured to the end; val_loss 1.84 after 1 epoch with epochs=2
+time:   about 30 min, estimated from one epoch
 """
 
 from pathlib import Path
@@ -28,8 +28,8 @@ def data(folder: Path | None, batch_size: int = 32, time: int = 64) -> Data:
     train, test = (TinyShakespeare(folder, part, True).text for part in ("train", "validation"))
     tokenizer = Characters.fit(train + test, specials=NO_SPECIALS)
     streams = [Streams(tokenizer.encode(text), batch_size, time) for text in (train, test)]
-    loaders = [DataLoader(rows, batch_size=None) for rows in streams]
-    return Data(loaders[0], loaders[1], tokenizer=tokenizer)
+    learnt, judged = (DataLoader(rows, batch_size=None) for rows in streams)
+    return Data(train=learnt, test=judged, tokenizer=tokenizer)
 
 
 def model(
