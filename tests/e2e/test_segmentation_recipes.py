@@ -12,7 +12,9 @@ import pytest
 
 import narae
 from narae.cli import main
+from narae.errors import MissingDataError
 from narae.train.runs.folder import RunFolder
+from narae.vision.datasets import CamVid
 
 pytest.importorskip("safetensors")
 pytest.importorskip("matplotlib")
@@ -122,3 +124,15 @@ def test_the_example_compares_four_networks(tmp_path, monkeypatch, capsys):
     columns, rows = 6, 3  # picture, true classes and four answers; twice as large
     size = Image.open(tmp_path / "shapes.png").size
     assert size == (columns * (192 + 4) + 4, rows * (128 + 4) + 4)
+
+
+@pytest.mark.long
+def test_camvid_itself(tmp_path, monkeypatch):
+    """I11: mIoU of FCN-8s on CamVid's test frames; half an hour on two cores."""
+    try:
+        CamVid(split="test")
+    except MissingDataError:
+        pytest.skip("CamVid is not here: NARAE_DATA names its folder")
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "camvid-fcn", "-q", "--out", "run"]) == 0
+    assert RunFolder(Path("run")).history()["val_mean_iou"][-1] > 0.45

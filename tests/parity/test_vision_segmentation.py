@@ -118,7 +118,9 @@ def torch_fcn(x, state, stride: int):
             x = torch.nn.functional.batch_norm(x, *(state[f"{name}.1.{key}"] for key in keys))
             x = x.relu()
         else:
-            x = torch_block(torch_block(x, state, f"{name}.0", 2), state, f"{name}.1", 1)
+            x, block = torch_block(x, state, f"{name}.0", 2), 1
+            while f"{name}.{block}.conv1.weight" in state:
+                x, block = torch_block(x, state, f"{name}.{block}", 1), block + 1
         maps[2 ** (stage + 1)] = x
     out = None
     for place, here in enumerate(each for each in (32, 16, 8) if each >= stride):
