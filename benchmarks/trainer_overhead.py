@@ -25,9 +25,7 @@ import narae.nn.functional as F
 from narae.data import DataLoader, TensorDataset
 from narae.optim.lr_scheduler import StepLR
 from narae.train import Data, Trainer, load_recipe
-from narae.train.callbacks.json_lines import JSONLines
-from narae.train.callbacks.progress import Progress
-from narae.train.callbacks.schedule import Schedule
+from narae.train.callbacks import JSONLines, Progress, Schedule
 
 TARGET = 1.03
 
@@ -91,7 +89,7 @@ def with_trainer(model: Any, loader: DataLoader, folder: Path) -> Callable[[], f
         optimizer,
         metrics=accuracy,
         callbacks=callbacks,
-        every=1_000_000,
+        validate_every=1_000_000,
         epochs=0,
     )
 

@@ -63,8 +63,9 @@ def by_size(task: harness.Task, sizes: Sequence[int], updates: int) -> None:
     """Rotations with more and more samples."""
     for items in sizes:
         epochs = max(updates // -(-items // harness.BATCH), 1)
-        print(f"\n{items:,} samples, {epochs} epoch{'s' * (epochs > 1)}, 1 seed\n")
-        own = replace(task, items=items, epochs=epochs, seeds=1)
+        words = f"{items:,} samples, {epochs} epoch{'s' * (epochs > 1)}"
+        print(f"\n{words}, {task.seeds} seed{'s' * (task.seeds > 1)}\n")
+        own = replace(task, items=items, epochs=epochs)
         print(harness.table(harness.compare((PLAIN, TURN, TURN_FAR), own)))
 
 

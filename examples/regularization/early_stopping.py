@@ -12,44 +12,27 @@ from functools import partial
 import harness
 from harness import Variant
 
-from narae.train import Callback
-from narae.train.callbacks.early_stopping import EarlyStopping
+from narae.train.callbacks import EarlyStopping
 
 HELD_OUT = 60
 
 
-class Epochs(Callback):
-    """Leaves the number of epochs that a run had beside its model."""
-
-    order = 75
-
-    def on_epoch_end(self, trainer):
-        trainer.judged.epochs = trainer.epoch
-
-
 def stopping(patience: int) -> Variant:
     """The network with some samples held out."""
-
-    def callbacks(model):
-        return [EarlyStopping("val_loss", patience), Epochs()]
-
-    return Variant(f"stopped, patience {patience}", callbacks, held_out=HELD_OUT)
-
-
-def to_the_end(model):
-    return [Epochs()]
+    name = f"stopped, patience {patience}"
+    return Variant(name, lambda model: [EarlyStopping("val_loss", patience)], held_out=HELD_OUT)
 
 
 VARIANTS = (
-    Variant("to the end, all samples", to_the_end),
-    Variant(f"to the end, {HELD_OUT} held out", to_the_end, held_out=HELD_OUT),
+    Variant("to the end, all samples"),
+    Variant(f"to the end, {HELD_OUT} held out", held_out=HELD_OUT),
     *(stopping(patience) for patience in (1, 5, 20)),
 )
 
 
-def epochs_of(model, out, labels) -> dict[str, float]:
+def epochs_of(trainer, out, labels) -> dict[str, float]:
     """How many epochs there were."""
-    return {"epochs": float(model.epochs)}
+    return {"epochs": float(trainer.epoch)}
 
 
 main = partial(harness.main, "early stopping", VARIANTS, more=epochs_of)

@@ -138,7 +138,7 @@ class Scores:
         return self.train - self.test
 
 
-More = Callable[[nn.Module, narae.Tensor, narae.Tensor], dict[str, float]]
+More = Callable[[Trainer, narae.Tensor, narae.Tensor], dict[str, float]]
 
 
 def shuffled(images: narae.Tensor, labels: narae.Tensor) -> DataLoader:
@@ -161,20 +161,20 @@ def trainer_of(variant: Variant, task: Task, parts: Split, seed: int) -> Trainer
         SGD(model.parameters(), lr=0.01, momentum=0.9),
         callbacks=variant.callbacks(model),
         epochs=task.epochs,
-        every=1 if variant.held_out else task.epochs,
+        validate_every=1 if variant.held_out else task.epochs,
     )
 
 
-def scores_of(model: nn.Module, parts: Split, more: More | None = None) -> Scores:
+def scores_of(trainer: Trainer, parts: Split, more: More | None = None) -> Scores:
     """Judge a model as it is used: without dropout, noise, or mixed pictures."""
-    images, labels, test_images, test_labels = parts
+    model, (images, labels, test_images, test_labels) = trainer.judged, parts
     model.eval()
     with narae.no_grad():
         out, test_out = model(images), model(test_images)
         both = ((out, labels), (test_out, test_labels))
         right = [(x.argmax(dim=1) == y).float().mean().item() for x, y in both]
         losses = [F.cross_entropy(x, y).item() for x, y in both]
-        return Scores(*right, *losses, more(model, test_out, test_labels) if more else {})
+        return Scores(*right, *losses, more(trainer, test_out, test_labels) if more else {})
 
 
 Results = dict[str, list[Scores]]
@@ -189,7 +189,7 @@ def compare(variants: Sequence[Variant], task: Task, more: More | None = None) -
             trainer = trainer_of(variant, task, parts, seed)
             trainer.fit()
             learned = (part[: task.items - variant.held_out] for part in parts[:2])
-            found[variant.name].append(scores_of(trainer.judged, (*learned, *parts[2:]), more))
+            found[variant.name].append(scores_of(trainer, (*learned, *parts[2:]), more))
     return found
 
 

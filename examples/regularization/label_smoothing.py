@@ -16,7 +16,8 @@ import numpy as np
 from harness import Variant
 
 import narae
-from narae.train.callbacks.smoothing import LabelSmoothing
+from narae.train.callbacks import LabelSmoothing
+from narae.train.metrics import calibration_error
 
 BINS = 15
 
@@ -40,11 +41,11 @@ def by_confidence(out, labels) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return counts, *means
 
 
-def calibration(model, out, labels) -> dict[str, float]:
+def calibration(trainer, out, labels) -> dict[str, float]:
     """The expected calibration error, and how sure the answers are on average."""
-    counts, sure, right = by_confidence(out, labels)
-    share = counts / counts.sum()
-    return {"ECE": float(share @ np.abs(sure - right)), "confidence": float(share @ sure)}
+    shares = np.asarray(out.softmax(dim=1))
+    error = calibration_error(np.asarray(labels), shares, BINS)
+    return {"ECE": error, "confidence": float(shares.max(axis=1).mean())}
 
 
 def draw(path: str, task: harness.Task) -> None:

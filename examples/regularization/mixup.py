@@ -19,8 +19,7 @@ import narae.nn.functional as F
 from narae.data import DataLoader, TensorDataset
 from narae.optim import SGD
 from narae.train import Data, Trainer
-from narae.train.callbacks.cutmix import CutMix, MixupOrCutMix
-from narae.train.callbacks.mixup import Mixup
+from narae.train.callbacks import CutMix, Mixup, MixupOrCutMix
 
 VARIANTS = (
     Variant("as it is"),
@@ -63,7 +62,7 @@ def draw(path: str) -> None:
         optimizer = SGD(model.parameters(), lr=0.1, momentum=0.9)
         Trainer(
             Data(loader, loader), model, F.cross_entropy, optimizer,
-            callbacks=callbacks, epochs=500, every=500,
+            callbacks=callbacks, epochs=500, validate_every=500,
         ).fit()  # fmt: skip
         with narae.no_grad():
             shares = np.asarray(model(plane).softmax(dim=1)[:, 1]).reshape(lines.shape[:2])

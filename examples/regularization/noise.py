@@ -18,7 +18,7 @@ from harness import Variant
 import narae
 import narae.nn.functional as F
 from narae.train import Step
-from narae.train.callbacks.noise import InputNoise, WeightNoise
+from narae.train.callbacks import InputNoise, WeightNoise
 
 VARIANTS = (
     Variant("as it is"),

@@ -27,7 +27,7 @@ class Curves(Callback):
 
     def on_epoch_end(self, trainer):
         if trainer.validated:
-            scores = harness.scores_of(trainer.model, self.parts)
+            scores = harness.scores_of(trainer, self.parts)
             self.points.append((trainer.epoch, scores))
 
 
@@ -36,7 +36,7 @@ def curves(task: harness.Task, seed: int) -> list[tuple[int, harness.Scores]]:
     parts = harness.split(task, seed)
     watch = Curves(parts)
     trainer = harness.trainer_of(Variant("", lambda model: [watch]), task, parts, seed)
-    trainer.every = max(task.epochs // 40, 1)
+    trainer.validate_every = max(task.epochs // 40, 1)
     trainer.fit()
     return watch.points
 

@@ -11,7 +11,7 @@ import harness
 import numpy as np
 from harness import Variant
 
-from narae.train.callbacks.penalty import Penalty
+from narae.train.callbacks import Penalty
 
 
 def penalty(l1: float = 0.0, l2: float = 0.0) -> Variant:
@@ -27,10 +27,10 @@ VARIANTS = (
 )
 
 
-def sizes(model, out, labels) -> dict[str, float]:
+def sizes(trainer, out, labels) -> dict[str, float]:
     """The root of the mean square of all weights, and the share that is nearly nothing."""
     weights = np.concatenate(
-        [np.asarray(w.detach()).ravel() for w in model.parameters() if w.ndim > 1]
+        [np.asarray(w.detach()).ravel() for w in trainer.judged.parameters() if w.ndim > 1]
     )
     return {
         "rms w": float(np.sqrt((weights**2).mean())),

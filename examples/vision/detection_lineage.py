@@ -75,7 +75,7 @@ def train(name: str, settings: dict[str, Any], backbone: Any = None) -> tuple[An
         backbone: convolutions that learned before; they stay as they are, as in SPPNet's paper.
     """
     epochs = settings["epochs"] * LOOKS.get(name, 1)
-    values = {**settings, "detector": name, "epochs": epochs, "every": epochs}
+    values = {**settings, "detector": name, "epochs": epochs, "validate_every": epochs}
     trainer = build(load_recipe("mnist-detection").changed(values))
     if backbone is not None:
         trainer.model.backbone.load_state_dict(backbone.state_dict())

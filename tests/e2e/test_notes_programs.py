@@ -130,8 +130,9 @@ def test_mini_batches(tmp_path):
     assert "QuizDataset has 3 batches" in text
     assert len(re.findall(r"Batch 3/3 of 1 ", text)) == 6
     assert len(re.findall(r"Batch [12]/3 of 2 ", text)) == 12
-    for prediction in re.findall(r"75: (\S+)", text):
-        assert 140 < float(prediction) < 165
+    predictions = re.findall(r"75: (\S+)", text)
+    assert len(predictions) == 2
+    assert all(140 < float(prediction) < 165 for prediction in predictions)
 
 
 def test_stale_optimizer(tmp_path):

@@ -25,7 +25,7 @@ pytest.importorskip("safetensors")
 from tests.e2e.scratch_programs import FOLDER, PROGRAMS, ROOT, program
 
 LONG = ("14", "16", "17", "18", "23", "24")
-HELPERS = ("common", "layers", "optimizers", "convolution")
+WITH_EXAMPLES = ("01", "05", "06", "07", "12", "19", "20", "21")  # in docstrings
 
 
 @pytest.mark.parametrize(
@@ -56,16 +56,24 @@ def test_the_page_of_the_path_shows_every_program():
     page = (ROOT / "docs" / "scratch.md").read_text("utf-8")
     for name in PROGRAMS:
         assert f"{name}.py" in page
-    for figure in re.findall(r"images/scratch/([\w-]+\.png)", page):
+    figures = re.findall(r"images/scratch/([\w-]+\.png)", page)
+    assert len(figures) > 10
+    for figure in figures:
         path = ROOT / "docs" / "images" / "scratch" / figure
         assert path.stat().st_size < 60_000
 
 
-@pytest.mark.parametrize("name", [*[name[:2] for name in PROGRAMS], *HELPERS])
+@pytest.mark.parametrize("name", WITH_EXAMPLES)
 def test_examples_in_docstrings(name):
     """C1, C4: the doctests of exactly those ten lines and of `binary_number(10.0)`."""
     flags = doctest.IGNORE_EXCEPTION_DETAIL if name == "01" else 0
-    assert doctest.testmod(program(name), optionflags=flags).failed == 0
+    results = doctest.testmod(program(name), optionflags=flags)
+    assert results.attempted and not results.failed
+
+
+def test_all_examples_in_docstrings_run():
+    found = [path.stem for path in FOLDER.glob("*.py") if ">>> " in path.read_text("utf-8")]
+    assert sorted(name.partition("_")[0] for name in found) == list(WITH_EXAMPLES)
 
 
 # ------------------------------------------------------------------------------- Python facilities

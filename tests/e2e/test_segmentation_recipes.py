@@ -57,7 +57,8 @@ def streets(tmp_path_factory) -> Path:
 def test_recipe_learns_and_says_what_it_sees(name, streets, tmp_path, monkeypatch, capsys):
     """I11: per pixel; training, evaluation, prediction with a drawing, and the report."""
     monkeypatch.chdir(tmp_path)
-    given = ["--data-dir", str(streets), "--epochs", "6", "--set", "every=3", "batch_size=4"]
+    given = ["--data-dir", str(streets), "--epochs", "6"]
+    given += ["--set", "validate_every=3", "batch_size=4"]
     assert main(["train", name, "-q", "--out", "run", *given]) == 0
     history = RunFolder(Path("run")).history()
     # Three classes of eleven occur, and no other may be called: chance is far below.

@@ -196,7 +196,7 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path, capsys):
     assert main(["train", "linear-regression", "--lr", "1e30", "--out", str(tmp_path / "a")]) == 2
     error = capsys.readouterr().err
     assert "the loss became" in error
-    assert "--lr" in error
+    assert "lower the learning rate" in error
     result = json.loads((tmp_path / "a" / "result.json").read_text("utf-8"))
     assert result["status"] == "failed"
     assert "the loss became" in result["error"]

@@ -262,6 +262,51 @@ def test_a_few_rows_in_another_order_than_the_matrix(rows, is_copied):
     assert any(name.startswith("copy") for name in names) == is_copied, names
 
 
+@pytest.mark.parametrize("dtype", [np.int64, np.float32])
+@pytest.mark.parametrize(("rows", "terms"), [(5, 4), (5, 0), (0, 4)])
+def test_a_vector_added_to_a_product_that_numpy_does(rows, terms, dtype):
+    """Whole numbers, no terms, no rows: the vector is not left to the product."""
+
+    def linear(x, w, b):
+        out = p.add(p.matmul(x, w), b)
+        return out, p.sum_(p.mul(out, out), dim=(0,), keepdim=False)
+
+    x = np.arange(rows * terms).reshape(rows, terms).astype(dtype)
+    w = np.arange(terms * 3).reshape(terms, 3).astype(dtype)
+    b = np.arange(1, 4).astype(dtype)
+    _, found = check_program(trace(linear, [x, w, b]), [x, w, b])
+    np.testing.assert_array_equal(found[0], x @ w + b)
+    np.testing.assert_array_equal(found[1], ((x @ w + b) ** 2).sum(axis=0))
+
+
+@pytest.mark.parametrize(("images", "channels"), [(2, 0), (0, 3)])
+def test_a_vector_added_to_an_empty_convolution(images, channels):
+    attrs = {"stride": (1,), "padding": ((1, 1),), "dilation": (1,), "groups": 1}
+
+    def convolved(x, w, b):
+        return p.add(p.conv(x, w, **attrs), p.reshape(b, shape=(1, 4, 1)))
+
+    arrays = [np.ones((images, channels, 6)), np.ones((4, channels, 3)), np.arange(1.0, 5.0)]
+    _, (found,) = check_program(trace(convolved, arrays), arrays)
+    expanded = np.broadcast_to(arrays[2].reshape(1, 4, 1), (images, 4, 6))
+    np.testing.assert_array_equal(found, expanded)
+
+
+@pytest.mark.parametrize("shape", [(0, 1, 3), (2, 0, 3), (2, 3, 0)])
+def test_a_number_everywhere_where_nothing_is(shape):
+    """What loop nests compute for themselves, NumPy has to read: nothing, of a certain shape."""
+    turned = (shape[0], shape[2], shape[1])
+
+    def weighted(x):
+        full = p.full(shape=turned, value=0.5, dtype=np.dtype("float64"))
+        return p.matmul(full, x), p.mul(p.permute(x, dims=(0, 2, 1)), full)
+
+    x = np.ones(shape)
+    _, found = check_program(trace(weighted, [x]), [x])
+    assert found[0].shape == (shape[0], shape[2], shape[2]) and not found[0].any()
+    assert found[1].shape == turned
+
+
 def test_guard_pages_end_the_process():
     """The checks above would see a read of one element too many."""
     code = (

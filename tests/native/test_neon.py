@@ -198,7 +198,7 @@ def test_random_programs(seed: int, dtype: str) -> None:
     check_program(seed, dtype, 8)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @runs
 @settings(max_examples=200)
 @given(SEEDS, st.sampled_from(["float32", "float64", "bfloat16", "float16"]))

@@ -10,7 +10,11 @@ import pytest
 import narae
 
 torch = pytest.importorskip("torch")
-common = pytest.importorskip("torch.testing._internal.common_optimizers")
+
+from tests.parity.redirect import load_databases  # noqa: E402
+
+load_databases()
+from torch.testing._internal import common_optimizers as common  # noqa: E402
 
 STEPS = 50
 INFOS = {info.optim_cls.__name__: info for info in common.optim_db}

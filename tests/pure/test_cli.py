@@ -129,6 +129,12 @@ def test_the_settings_of_a_recipe_are_listed(capsys):
         (["sweep", "digits-cnn", "--random", "3", "lr=2..1"], "from a number to a larger one"),
         (["sweep", "digits-cnn", "--random", "3", "compile=0..1"], "compile is not one"),
         (["sweep", "--resume", "tests"], "tests has no sweep.json"),
+        (["sweep", "--resume", "tests", "--set", "lr=1"], "--resume comes with --set"),
+        (["sweep", "--resume", "tests", "--epochs", "3"], "--resume comes with --epochs"),
+        (["sweep", "--resume", "tests", "--no-compile"], "--resume comes with --compile"),
+        (["sweep", "--resume", "tests", "--out", "x"], "--resume comes with --out"),
+        (["sweep", "--resume", "tests", "--draw-seed", "0"], "--resume comes with --draw-seed"),
+        (["sweep", "x", "--resume", "tests", "--grid", "lr=1"], "comes with --grid, a recipe"),
     ],
 )  # fmt: skip
 def test_bad_input_is_explained(capsys, arguments, said):
@@ -171,6 +177,21 @@ def test_a_place_that_is_no_folder_is_refused(capsys, tmp_path):
     assert "--out names a folder" in message
     message = refused(capsys, "train", "linear-regression", "--out", str(tmp_path / "file" / "x"))
     assert "--out names a folder" in message
+    sweep = ("sweep", "linear-regression", "--grid", "lr=0.1", "--out")
+    for place in (tmp_path / "file", tmp_path / "file" / "x"):
+        message = refused(capsys, *sweep, str(place))
+        assert message.startswith("error: [sweep]")
+        assert "--out names a folder" in message
+
+
+def test_a_file_in_the_place_of_the_folder_of_runs_is_refused(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("runs", "sweeps"):
+        (tmp_path / name).touch()
+    message = refused(capsys, "train", "linear-regression", "-q")
+    assert "runs cannot be made a folder (File exists)" in message
+    message = refused(capsys, "sweep", "linear-regression", "--grid", "lr=0.1")
+    assert "sweeps cannot be made a folder (File exists)" in message
 
 
 def test_suggestions_are_near():

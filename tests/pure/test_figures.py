@@ -10,12 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from narae.base.errors import DataError, MissingExtraError, ShapeError
 from narae.train import figures
-from narae.train.figures import Examples, line_figure, training_figure, worst_mistakes
+from narae.train.figures import Examples, is_picture, line_figure, training_figure
 
 matplotlib = pytest.importorskip("matplotlib")
 pytestmark = pytest.mark.filterwarnings("error::UserWarning", "error::RuntimeWarning")
@@ -205,23 +203,14 @@ class TestLineFigure:
         assert not path.exists()
 
 
-@given(st.integers(0, 2**32 - 1), st.integers(0, 30), st.integers(1, 12))
-def test_worst_mistakes_are_the_surest_wrong_answers(seed, items, count):
-    draws = np.random.default_rng(seed)
-    probabilities = draws.dirichlet(np.ones(3), size=items).reshape(items, 3)
-    targets = draws.integers(0, 3, items)
-    images = np.arange(items)[:, None, None] * np.ones((1, 2, 2))
-    shown = worst_mistakes(images, targets, probabilities, count)
-    wrong = [i for i in range(items) if np.argmax(probabilities[i]) != targets[i]]
-    expected = sorted(wrong, key=lambda i: -probabilities[i].max())[:count]
-    assert shown.images[:, 0, 0].tolist() == expected
-    assert shown.targets.tolist() == [targets[i] for i in expected]
-    assert shown.predictions.tolist() == [np.argmax(probabilities[i]) for i in expected]
-
-
-def test_worst_mistakes_refuse_sizes_that_do_not_fit():
-    with pytest.raises(ShapeError, match=r"targets \(2,\)"):
-        worst_mistakes(np.zeros((3, 8, 8)), [0, 1], np.zeros((3, 2)))
+@pytest.mark.parametrize(
+    ("shape", "drawn"),
+    [((2, 2), True), ((1, 8, 8), True), ((3, 8, 8), True), ((2, 8, 8), False), ((8,), False),
+     ((8, 1), False), ((8, 5000), False), ((1, 1, 8, 8), False), ((), False)],
+)  # fmt: skip
+def test_what_a_picture_is(shape, drawn):
+    assert is_picture(np.zeros(shape)) is drawn
+    assert not is_picture(None)
 
 
 def test_neither_pyplot_nor_settings_are_touched(tmp_path):

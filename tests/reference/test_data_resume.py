@@ -239,9 +239,8 @@ def test_states_that_do_not_fit_are_refused():
         make("stream", {}).load_state_dict(stream.state_dict())
     next(iter(loader))
     other = make("shuffled by a generator", {})
-    other.load_state_dict(loader.state_dict())
     with pytest.raises(ValueError, match="made with the same arguments"):
-        iter(other)
+        other.load_state_dict(loader.state_dict())
 
 
 PROGRAM = """

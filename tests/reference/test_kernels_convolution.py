@@ -130,6 +130,21 @@ def test_any_memory_layout(layout):
     assert np.array_equal(grad_w, conv_grad_w(expected, x.copy(), w_shape=w.shape, **how))
 
 
+@pytest.mark.parametrize("empty", ["images", "in_channels", "out_channels"])
+def test_nothing_gives_zeros(empty):
+    """Sums without terms are 0, and what has no elements keeps its shape."""
+    sizes = {"images": 2, "in_channels": 3, "out_channels": 4, empty: 0}
+    x = np.ones((sizes["images"], sizes["in_channels"], 5, 6))
+    w = np.ones((sizes["out_channels"], sizes["in_channels"], 3, 2))
+    how = {"stride": (1, 2), "padding": ((1, 1), (0, 0)), "dilation": (1, 1)}
+    out = conv(x, w, **how)
+    assert out.shape == (sizes["images"], sizes["out_channels"], 5, 3)
+    grad_x = conv_grad_x(np.ones(out.shape), w, x_shape=x.shape, **how)
+    grad_w = conv_grad_w(np.ones(out.shape), x, w_shape=w.shape, **how)
+    assert (grad_x.shape, grad_w.shape) == (x.shape, w.shape)
+    assert not out.any() and not grad_x.any() and not grad_w.any()
+
+
 def test_float32_stays_float32():
     """The type of the input is the type of every result."""
     x, w = np.ones((2, 1, 4), np.float32), np.ones((1, 1, 2), np.float32)

@@ -12,9 +12,9 @@ import pytest
 from narae.cli import main
 from narae.errors import DataError
 from narae.train.building import build
-from narae.train.evaluation import evaluate_run
 from narae.train.example import Example
 from narae.train.recipe import load_recipe
+from narae.train.runs.evaluation import evaluate_run
 from narae.train.runs.saved import load_run
 from narae.vision.models.detection import SmallFasterRCNN, YOLOv1
 
@@ -64,7 +64,7 @@ def test_recipes_are_short_and_say_what_they_reach(name):
 def test_cells_are_learned_judged_and_drawn(name, kind, bccd, tmp_path, monkeypatch, capsys):
     """I17, I19: from the command line to a picture with boxes."""
     monkeypatch.chdir(tmp_path)
-    width = ["width=4", "ema=0", "every=1"]
+    width = ["width=4", "ema=0", "validate_every=1"]
     run = ["train", name, "--epochs", "2", "--batch-size", "2", "--data-dir", str(bccd)]
     assert main([*run, "--set", *width, "--out", "run", "-q"]) == 0
     records = [json.loads(x) for x in Path("run/metrics.jsonl").read_text().splitlines()]
@@ -132,7 +132,7 @@ def test_the_lineage_is_one_command(tmp_path, monkeypatch, capsys):
 @pytest.mark.long
 def test_digits_are_found():
     """I17, I19: minutes of training find digits of MNIST, or of scikit-learn."""
-    for detector, epochs in (("faster-rcnn", 12), ("yolo", 40)):
-        settings = {"items": 400, "detector": detector, "epochs": epochs, "every": epochs}
+    for detector, epochs in (("faster-rcnn", 16), ("yolo", 60)):
+        settings = {"items": 400, "detector": detector, "epochs": epochs, "validate_every": epochs}
         numbers = build(load_recipe("mnist-detection").changed(settings)).fit()
         assert numbers["val_ap50"] > 0.5

@@ -139,7 +139,7 @@ def test_death_before_some_operations(operations, tmp_path):
         check_death(tmp_path / str(n), n, expected)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_death_before_each_operation(operations, tmp_path):
     """Before every single one."""
     expected, count = operations
@@ -149,11 +149,13 @@ def test_death_before_each_operation(operations, tmp_path):
         shutil.rmtree(folder)
 
 
-@pytest.mark.slow
-def test_two_deaths(operations, tmp_path):
-    """Going on may be hit too."""
+@pytest.mark.parametrize(
+    "stride", [pytest.param(20, marks=pytest.mark.slow), pytest.param(7, marks=pytest.mark.long)]
+)
+def test_two_deaths(stride, operations, tmp_path):
+    """Going on may be hit too; at more places with `pytest -m long`."""
     expected, count = operations
-    for n in range(3, count, 7):
+    for n in range(3, count, stride):
         folder = tmp_path / str(n)
         assert in_fork(dying(folder, n)) == 9
         assert in_fork(dying(folder, 1 + n % 6)) in (0, 9)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import sys
 
@@ -11,7 +13,7 @@ import pytest
 import narae
 from narae.base.errors import ConfigError, DataError
 from narae.cli import main
-from narae.train.find_batch_size import Trial, best_of, find_batch_size
+from narae.train.find_batch_size import Trial, answer, best_of, find_batch_size
 from narae.train.find_lr import RateSweep, find_lr
 from narae.train.recipe import load_recipe
 
@@ -180,6 +182,34 @@ class TestRate:
         assert main([*words, "--lowest", "20"]) == 2
 
 
+TOLD = """
+
+from narae.train import Callback
+
+
+class Told(Callback):
+    told = False
+
+    def on_fit_start(self, trainer):
+        self.told = True
+
+    def on_batch(self, step):
+        assert self.told, "a batch before the beginning"
+
+
+def callbacks(model):
+    return [Told()]
+"""
+
+
+def answered(monkeypatch, asked, **instead):
+    """The main program of a trial, in this process."""
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(asked)))
+    for name, function in {"_limit_memory": lambda most: None, **instead}.items():
+        monkeypatch.setattr(f"narae.train.find_batch_size.{name}", function)
+    answer()
+
+
 class TestBatchSize:
     def test_best(self):
         trials = [Trial(8, 50.0), Trial(16, 96.0), Trial(32, 100.0), Trial(64, problem="x")]
@@ -192,7 +222,34 @@ class TestBatchSize:
         assert all(trial.samples > 0 and trial.memory > 2**20 for trial in trials[:2])
         assert "no batch holds 128 samples" in trials[2].problem
 
-    @pytest.mark.slow
+    @pytest.mark.parametrize(
+        ("error", "code"),
+        [
+            (MemoryError("[compile] the program needs 9 MiB"), 3),
+            (OSError(errno.ENOMEM, "Cannot allocate memory"), 3),
+            (DataError("[data] the memory card is empty"), 4),
+        ],
+    )
+    def test_which_errors_are_those_of_memory(self, monkeypatch, capsys, error, code):
+        """Not by their words: what is no MemoryError keeps its own text."""
+
+        def fail(asked):
+            raise error
+
+        with pytest.raises(SystemExit) as ended:
+            answered(monkeypatch, {"memory": 0}, _measured=fail)
+        assert ended.value.code == code
+        assert capsys.readouterr().err == (f"{error}\n" if code == 4 else "")
+
+    def test_callbacks_take_part(self, monkeypatch, capsys, tmp_path):
+        """Those of the recipe are told of the beginning, before the first update."""
+        path = tmp_path / "told.py"
+        path.write_text(OWN.lstrip() + TOLD, "utf-8")
+        asked = {"recipe": str(path), "settings": {"batch_size": 16}, "data_dir": None}
+        answered(monkeypatch, {**asked, "size": 16, "seconds": 0.01, "memory": 0})
+        assert json.loads(capsys.readouterr().out)["problem"] == ""
+
+    @pytest.mark.long
     @pytest.mark.skipif(sys.platform != "linux", reason="limits of memory are Linux'")
     def test_memory_that_ends_is_an_answer(self, tmp_path, recipe):
         wide = OWN.replace("randn(size, 3)", "randn(size, 3) * ones_of(size, batch_size)").replace(
@@ -213,8 +270,10 @@ class TestBatchSize:
         assert trials[-1].problem == "more memory than there is"
 
     def test_bad_input(self, recipe, tmp_path):
-        with pytest.raises(ConfigError, match="sizes grow"):
+        with pytest.raises(ConfigError, match="they grow, from 1 or more"):
             find_batch_size(recipe, smallest=8, largest=4)
+        with pytest.raises(ConfigError, match="for more than 0 and less than 3,600 seconds"):
+            find_batch_size(recipe, seconds=0)
         other = tmp_path / "fixed.py"
         other.write_text(
             OWN.lstrip().replace("batch_size: int = 16, ", "").replace("batch_size", "16")

@@ -28,7 +28,7 @@ def undisturbed(tmp_path_factory):
     def measured(name):
         if name not in found:
             folder = tmp_path_factory.mktemp(name)
-            train_on(TRAININGS[name], folder / "warm", epochs=1, every=1)
+            train_on(TRAININGS[name], folder / "warm", epochs=1)
             begin = time.monotonic()
             assert in_fork(lambda: train_on(TRAININGS[name], folder / "whole")) == 0
             found[name] = contents(folder / "whole"), time.monotonic() - begin

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import copy
 import csv
+import errno
 import io
+import os
 import struct
 import sys
 import types
+import warnings
 
 import pytest
 
@@ -17,11 +20,8 @@ from narae.base.errors import ConfigError, MissingExtraError
 from narae.data import DataLoader, TensorDataset
 from narae.optim import SGD
 from narae.train import Callback, Data, Settings, Trainer
-from narae.train.callbacks.csv_log import CSVLog
-from narae.train.callbacks.learning_rate import LearningRate
-from narae.train.callbacks.progress import Progress
-from narae.train.callbacks.schedule import Schedule
-from narae.train.callbacks.timing import Timing
+from narae.train.callbacks import SWA, CSVLog, LearningRate, Progress, Schedule, Timing
+from narae.train.log_file import LogFile
 from narae.train.loggers import check_loggers, loggers_of
 from narae.train.progress import EpochProgress
 
@@ -50,7 +50,8 @@ def trainer_of(*callbacks, epochs=4, every=1, accumulate=1, samples=10, groups=1
     model = nn.Linear(2, 1)
     parameters = [{"params": [p], "lr": 0.1 / (i + 1)} for i, p in enumerate(model.parameters())]
     optimizer = SGD(model.parameters() if groups == 1 else parameters, lr=0.1)
-    options = {"epochs": epochs, "every": every, "accumulate": accumulate, "evaluate": evaluate}
+    options = {"epochs": epochs, "validate_every": every, "accumulate": accumulate}
+    options["evaluate"] = evaluate
     found = Trainer(
         Data(loader, loader), model, nn.MSELoss(), optimizer, callbacks=callbacks, **options
     )
@@ -117,6 +118,92 @@ class TestCSV:
         (tmp_path / "m.csv").write_text("epoch,old\n1,2\n")
         trainer_of(CSVLog(tmp_path / "m.csv"), epochs=1).fit()
         assert "old" not in (tmp_path / "m.csv").read_text()
+
+    @pytest.mark.parametrize("full", [{1}, {1, 2}, {2, 3}, {3}, {2, 3, 4}])
+    def test_rows_wait_on_a_full_disk(self, tmp_path, monkeypatch, caplog, full):
+        """Whether the file is begun, grows, or gets a column: the run goes on, no row is lost."""
+        trainer_of(CSVLog(tmp_path / "whole.csv"), Stop(), epochs=5, every=2).fit()
+        trainer_of(CSVLog(tmp_path / "m.csv"), FullDisk(full, monkeypatch), epochs=5, every=2).fit()
+        assert (tmp_path / "m.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+        assert [record.getMessage() for record in caplog.records] == [
+            f"no space for {tmp_path / 'm.csv'}; rows wait: No space left on device"
+        ]
+
+    @pytest.mark.parametrize(("keep", "stop"), [(2, 8), (4, 8), (5, 8), (7, 8), (8, 8), (8, 11)])
+    def test_rows_that_wait_are_in_the_checkpoint(self, tmp_path, monkeypatch, keep, stop):
+        """The run is killed while the disk is full; the one that goes on has space."""
+        trainer_of(CSVLog(tmp_path / "whole.csv"), Stop(), every=2).fit()
+        disk = FullDisk({1, 2, 3}, monkeypatch)
+        keeper = Stop(stop, keep)
+        trainer_of(CSVLog(tmp_path / "m.csv"), disk, keeper, every=2).fit()
+        again = trainer_of(CSVLog(tmp_path / "m.csv"), disk, Stop(), every=2)
+        disk.full = set()
+        again.load_state_dict(keeper.state)
+        again.fit()
+        assert (tmp_path / "m.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+    def test_another_error_of_the_disk_is_raised(self, tmp_path, monkeypatch):
+        disk = FullDisk({2}, monkeypatch, errno.EIO)
+        with pytest.raises(OSError, match="Input/output"):
+            trainer_of(CSVLog(tmp_path / "m.csv"), disk).fit()
+
+
+class FullDisk(Callback):
+    """While some epochs end nothing can be written."""
+
+    order = 1
+
+    def __init__(self, full, monkeypatch, code=errno.ENOSPC):
+        self.full, self._epoch, self._code = full, 0, code
+        for owner, name in ((narae.train.callbacks.csv_log, "atomic_write"), (LogFile, "write")):
+            monkeypatch.setattr(owner, name, self._guarded(getattr(owner, name)))
+
+    def on_epoch_end(self, trainer):
+        self._epoch = trainer.epoch
+
+    def _guarded(self, write):
+        def guarded(*args):
+            if self._epoch in self.full:
+                raise OSError(self._code, os.strerror(self._code))
+            return write(*args)
+
+        return guarded
+
+
+class TestSchedule:
+    def test_a_warning_of_the_step_comes_once(self):
+        """A warning that Python shows once for its place is not shown once an update."""
+
+        class Warns(Callback):
+            def on_step_end(self, trainer):
+                warnings.warn("of the data", UserWarning, stacklevel=1)
+
+        trainer = trainer_of(Warns())
+        schedule = narae.optim.lr_scheduler.StepLR(trainer.optimizer, 1, 0.5)
+        trainer.add_callbacks([Schedule(schedule)])
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("default")
+            trainer.fit()
+        assert [str(each.message) for each in found] == ["of the data"]
+
+    def test_no_warning_of_its_own(self):
+        """Neither in a run, compiled, nor where a schedule of another length finds its place."""
+
+        def run(epochs, state=None):
+            stop = Stop(5, 5)
+            trainer = trainer_of(stop, epochs=epochs)
+            schedule = narae.optim.lr_scheduler.OneCycleLR(
+                trainer.optimizer, 0.1, total_steps=3 * epochs
+            )
+            trainer.add_callbacks([Schedule(schedule)])
+            if state is not None:
+                trainer.load_state_dict(state)
+            trainer.fit()
+            return stop.state
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            run(3, run(2))
 
 
 class TestLearningRate:
@@ -257,6 +344,102 @@ class TestWandB:
         assert ends == [{"exit_code": 1}, {"exit_code": 0}]
 
 
+class Breaks(Callback):
+    """An error in some update, such as one of the data; or when the run begins."""
+
+    order = 88
+
+    def __init__(self, update):
+        self._update = update
+
+    def on_step_end(self, trainer):
+        if trainer.updates == self._update:
+            raise RuntimeError("of the data")
+
+    def on_fit_start(self, trainer):
+        if not self._update:
+            raise RuntimeError("of the data")
+
+
+class Closed(Callback):
+    """Counts how often it was closed, with an error if asked."""
+
+    def __init__(self, order, fails=False):
+        self.order, self.closed, self._fails = order, 0, fails
+
+    def close(self):
+        self.closed += 1
+        if self._fails:
+            raise ValueError("cannot be closed")
+
+
+class TestClosing:
+    def test_after_a_run(self):
+        watch = Closed(10)
+        trainer_of(watch).fit()
+        assert watch.closed == 1
+
+    @pytest.mark.parametrize("update", [0, 2])
+    def test_after_an_error_all_are_closed(self, update, caplog):
+        """Also those after one that fails; the error of the run is the one that is raised."""
+        watches = [Closed(10), Closed(60, fails=True), Closed(95)]
+        with pytest.raises(RuntimeError, match="of the data"):
+            trainer_of(*watches, Breaks(update)).fit()
+        assert [watch.closed for watch in watches] == [1, 1, 1]
+        assert "Closed could not be closed: cannot be closed" in caplog.text
+
+    def test_an_error_of_closing_is_raised_after_a_run(self):
+        watches = [Closed(10), Closed(60, fails=True), Closed(95)]
+        with pytest.raises(ValueError, match="cannot be closed"):
+            trainer_of(*watches).fit()
+        assert [watch.closed for watch in watches] == [1, 1, 1]
+
+    @pytest.mark.parametrize("update", [0, 2])
+    def test_libraries_hear_of_an_error(self, monkeypatch, tmp_path, update):
+        libraries = {name: Recorder(name, monkeypatch) for name in ("mlflow", "wandb")}
+        loggers = loggers_of("mlflow,wandb", tmp_path)
+        with pytest.raises(RuntimeError, match="of the data"):
+            trainer_of(*loggers, Breaks(update)).fit()
+        assert [args for args, _ in libraries["mlflow"].named("end_run")] == [("FAILED",)]
+        assert [x for _, x in libraries["wandb"].named("finish")] == [{"exit_code": 1}]
+
+    def test_before_it_began(self, monkeypatch, tmp_path):
+        """One that begins after the error has nothing to close."""
+        library = Recorder("wandb", monkeypatch)
+        error = Breaks(0)
+        error.order = 1
+        timing, log = Timing(tmp_path / "t.jsonl"), loggers_of("wandb", tmp_path)
+        with pytest.raises(RuntimeError, match="of the data"):
+            trainer_of(error, timing, *log, Progress()).fit()
+        assert library.calls == []
+
+    def test_the_bar_goes_and_the_loader_comes_back(self, tmp_path):
+        progress = Progress(quiet=True)
+        trainer = trainer_of(Timing(tmp_path / "t.jsonl"), progress, Breaks(2))
+        loader = trainer.data.train
+        with pytest.raises(RuntimeError, match="of the data"):
+            trainer.fit()
+        assert progress._show is None and trainer.data.train is loader
+
+    def test_tensorboards_file_is_closed(self, monkeypatch, tmp_path):
+        pytest.importorskip("tensorboardX")
+        (log,) = [x for x in loggers_of("tensorboard", tmp_path) if type(x).__name__[0] == "T"]
+        closed = []
+        trainer = trainer_of(log, Breaks(4))
+
+        class Watch(Callback):
+            order = 81
+
+            def on_fit_start(self, trainer):
+                close = log._writer.close
+                monkeypatch.setattr(log._writer, "close", lambda: (closed.append(1), close()))
+
+        trainer.add_callbacks([Watch()])
+        with pytest.raises(RuntimeError, match="of the data"):
+            trainer.fit()
+        assert closed == [1]
+
+
 class TestProgress:
     def test_an_epoch_that_was_gone_on_with(self):
         """Speed and time left are those of this run: 40 of 100 samples were done before."""
@@ -326,6 +509,29 @@ class TestTiming:
         expected = {"data": 0.0, "step": 6.0, "validation": 16.0, "saving": 8.75}
         for epoch, record in enumerate(records, 1):
             assert record == {"epoch": epoch, "seconds": 30.75, **expected, "samples": 10}
+
+    def test_a_pass_for_the_mean_of_weights_is_no_training(self, tmp_path):
+        """SWA goes through the training data once more after the last epoch."""
+        now = [0.0]
+
+        class Batches(DataLoader):
+            def __iter__(self):
+                for batch in super().__iter__():
+                    now[0] += 1.0
+                    yield batch
+
+        trainer = trainer_of(Timing(tmp_path / "t.jsonl", clock=lambda: now[0]), epochs=2)
+        x = trainer.data.train.dataset
+        trainer.data = Data(Batches(x, 4), DataLoader(x, 4))
+        trainer.model = trainer.judged = nn.Sequential(nn.BatchNorm1d(2), trainer.model)
+        trainer.add_callbacks([SWA(trainer.model, 0.5)])
+        trainer.fit()
+        records = list(narae.io.read_records(tmp_path / "t.jsonl"))
+        parts = {"data": 3.0, "step": 0.0, "saving": 0.0, "samples": 10}
+        assert records == [
+            {"epoch": 1, "seconds": 3.0, "validation": 0.0, **parts},
+            {"epoch": 2, "seconds": 6.0, "validation": 3.0, **parts},
+        ]
 
     def test_an_epoch_in_two_parts_has_two_lines(self, tmp_path):
         stopped_and_resumed(lambda: [Timing(tmp_path / "t.jsonl")], keep=4, stop=4)

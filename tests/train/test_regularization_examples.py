@@ -135,6 +135,17 @@ def test_batch_norm(capsys):
     assert only(found, "small weights, batch norm").train > 0.9
 
 
+def test_counting_epochs_does_not_trace_steps_again():
+    """The programs of a run are as many as sizes of batches, however many epochs there are."""
+    harness, program = (importlib.import_module(x) for x in ("harness", "early_stopping"))
+    task = harness.digits(epochs=5)
+    parts = harness.split(task, 0)
+    for variant in (program.VARIANTS[1], program.VARIANTS[-1]):  # 240 pictures by 100
+        trainer = harness.trainer_of(variant, task, parts, 0)
+        trainer.fit()
+        assert (trainer.train_step.traces, trainer.test_step.traces) == (2, 1)
+
+
 @pytest.mark.slow
 def test_early_stopping(capsys):
     """H15: a run with patience ends before the others, with the weights of its best epoch."""

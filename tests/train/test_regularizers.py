@@ -12,11 +12,11 @@ from narae.train.callbacks.averaging import EMA, SWA
 from narae.train.callbacks.clip import ClipGradients
 from narae.train.callbacks.cutmix import CutMix, MixupOrCutMix
 from narae.train.callbacks.freezing import Freeze
+from narae.train.callbacks.label_smoothing import LabelSmoothing
 from narae.train.callbacks.mixup import Mixup
 from narae.train.callbacks.noise import InputNoise, WeightNoise
 from narae.train.callbacks.penalty import Penalty
-from narae.train.callbacks.smoothing import LabelSmoothing
-from narae.train.chosen import callbacks_of
+from narae.train.setting_callbacks import callbacks_of
 from tests.train.regularizer_runs import (
     assert_same,
     make_trainer,
@@ -36,14 +36,14 @@ KINDS = {
     "clip": lambda model: [ClipGradients(0.1)],
     "ema": lambda model: [EMA(model, 0.9)],
     "swa": lambda model: [SWA(model, 0.3)],
-    "freeze": lambda model: [Freeze(model, "1", thaw=3)],
+    "freeze": lambda model: [Freeze(model, "1", unfreeze=3)],
 }
 ALL = (
     *("either", "input noise", "weight noise", "smoothing", "both", "clip", "ema"),
     "freeze",
 )
 KINDS["all"] = lambda model: [each for name in ALL for each in KINDS[name](model)]
-# Programs: two sizes of batches; a second time when modules thaw.
+# Programs: two sizes of batches; a second time when modules begin to learn.
 TRACES = {"freeze": 4, "all": 4}
 
 
@@ -87,7 +87,7 @@ def test_the_fastest_executor_agrees(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_new_trace_for_a_step(kind, reference):
-    """One program for each size of batch, however many epochs; once more where modules thaw."""
+    """One program for each size of batch, however many epochs; once more where modules unfreeze."""
     trainer = make_trainer(KINDS[kind], epochs=6)
     trainer.fit()
     assert trainer.train_step.traces == TRACES.get(kind, 2)
@@ -163,7 +163,7 @@ def test_settings_become_callbacks():
         "smoothing": (0.1, LabelSmoothing, "share"),
         "l1": (1e-3, Penalty, "l1"),
         "l2": (1e-4, Penalty, "l2"),
-        "clip": (1.0, ClipGradients, "norm"),
+        "clip": (1.0, ClipGradients, "max_norm"),
         "ema": (0.99, EMA, "decay"),
         "swa": (0.5, SWA, "start"),
     }
@@ -173,8 +173,8 @@ def test_settings_become_callbacks():
     (made,) = callbacks_of(Settings(mixup=0.2, cutmix=1.0), model)
     assert isinstance(made, MixupOrCutMix)
     assert (made.mixup.alpha, made.cutmix.alpha) == (0.2, 1.0)
-    (made,) = callbacks_of(Settings(freeze="0", thaw=3), model)
-    assert isinstance(made, Freeze) and made.names == ["0"] and made.thaw == 3
+    (made,) = callbacks_of(Settings(freeze="0", unfreeze=3), model)
+    assert isinstance(made, Freeze) and made.names == ["0"] and made.unfreeze == 3
 
 
 def test_two_means_are_refused():
@@ -182,9 +182,9 @@ def test_two_means_are_refused():
         callbacks_of(Settings(ema=0.9, swa=0.5), None)
 
 
-def test_thawing_what_was_not_frozen():
-    with pytest.raises(ConfigError, match="thaw is 3, and freeze names no module"):
-        callbacks_of(Settings(thaw=3), None)
+def test_unfreezing_what_was_not_frozen():
+    with pytest.raises(ConfigError, match="unfreeze is 3, and freeze names no module"):
+        callbacks_of(Settings(unfreeze=3), None)
 
 
 OWN = '''
@@ -222,7 +222,7 @@ def test_every_setting_for_every_recipe(reference, tmp_path):
     """What `--set` says reaches every regularizer of a recipe that knows of none, and it trains."""
     (tmp_path / "own.py").write_text(OWN.lstrip(), "utf-8")
     texts = "epochs=3 mixup=0.2 cutmix=1 input_noise=0.1 weight_noise=0.001 smoothing=0.1 l1=1e-6"
-    texts += " l2=1e-5 clip=1 ema=0.9 freeze=1 thaw=2"
+    texts += " l2=1e-5 clip=1 ema=0.9 freeze=1 unfreeze=2"
     recipe = load_recipe(str(tmp_path / "own.py")).changed(
         dict(x.split("=") for x in texts.split())
     )

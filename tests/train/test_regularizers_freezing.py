@@ -1,4 +1,4 @@
-"""Freezing, thawing, and learning rates that differ by layer."""
+"""Freezing, unfreezing, and learning rates that differ by layer."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ class Moves(Callback):
 @pytest.mark.parametrize("compile", [False, True])
 @pytest.mark.parametrize("optimizer", [SGD, AdamW])
 def test_modules_learn_from_their_epoch_on(optimizer, compile):
-    """With thaw=3 the first two epochs leave them bit for bit; weight decay and momentum too."""
+    """With unfreeze=3 two epochs leave them bit for bit; weight decay and momentum too."""
     moves = Moves()
     trainer = make_trainer(
-        lambda model: [Freeze(model, "1,2", thaw=3), moves],
+        lambda model: [Freeze(model, "1,2", unfreeze=3), moves],
         epochs=4,
         compile=compile,
         optimizer=lambda parameters: optimizer(parameters, lr=0.05, weight_decay=0.1),
@@ -46,12 +46,12 @@ def test_modules_learn_from_their_epoch_on(optimizer, compile):
     trainer.fit()
     rest, all_of_it = {"5.weight", "5.bias"}, {n for n, _ in trainer.model.named_parameters()}
     assert moves.moved == [rest, rest, all_of_it, all_of_it]
-    if compile:  # two sizes of batches; once more when they thaw
+    if compile:  # two sizes of batches; once more when they unfreeze
         assert moves.traces == [2, 2, 4, 4]
 
 
 def test_frozen_for_good():
-    """thaw=0: never."""
+    """unfreeze=0: never."""
     moves = Moves()
     trainer = make_trainer(lambda model: [Freeze(model, ["5"]), moves], epochs=3)
     trainer.fit()
@@ -62,7 +62,8 @@ def test_one_after_the_other():
     """Gradual unfreezing (Howard & Ruder 2018): a `Freeze` for each group of layers."""
     moves = Moves()
     trainer = make_trainer(
-        lambda model: [Freeze(model, "1", thaw=3), Freeze(model, "2", thaw=2), moves], epochs=3
+        lambda model: [Freeze(model, "1", unfreeze=3), Freeze(model, "2", unfreeze=2), moves],
+        epochs=3,
     )
     trainer.fit()
     assert [("1.weight" in m, "2.weight" in m, "5.weight" in m) for m in moves.moved] == [
@@ -72,23 +73,23 @@ def test_one_after_the_other():
     ]
 
 
-def test_a_run_that_goes_on_thaws_in_its_epoch():
+def test_a_run_that_goes_on_unfreezes_in_its_epoch():
     """The epoch decides, not how long the process ran."""
-    first = make_trainer(lambda model: [Freeze(model, "1", thaw=3)], epochs=2)
+    first = make_trainer(lambda model: [Freeze(model, "1", unfreeze=3)], epochs=2)
     first.fit()
     moves = Moves()
-    second = make_trainer(lambda model: [Freeze(model, "1", thaw=3)], epochs=4)
+    second = make_trainer(lambda model: [Freeze(model, "1", unfreeze=3)], epochs=4)
     second.load_state_dict(first.state_dict())
     second.add_callbacks([moves])
     second.fit()
     assert ["1.weight" in moved for moved in moves.moved] == [True, True]
 
 
-def test_what_never_learned_does_not_thaw():
+def test_what_never_learned_does_not_unfreeze():
     """A parameter that the model froze itself stays frozen."""
     model = network()
     model[1].bias.requires_grad_(False)
-    trainer = make_trainer(lambda net: [Freeze(net, "1", thaw=2)], model=lambda: model)
+    trainer = make_trainer(lambda net: [Freeze(net, "1", unfreeze=2)], model=lambda: model)
     trainer.fit()
     assert model[1].weight.requires_grad and not model[1].bias.requires_grad
 
@@ -111,18 +112,18 @@ def test_an_unknown_name_names_the_nearest():
 
 
 @pytest.mark.parametrize(
-    ("names", "thaw", "words"),
+    ("names", "unfreeze", "words"),
     [
         ("1,2,5", 0, "all parameters that learn"),
         ("3", 0, "no parameter that learns is in there"),
         ("", 0, "something to freeze"),
-        ("1", 1, "thaw is 1; it is the epoch .* 2 or later, or 0"),
-        ("1", -1, "thaw is -1"),
+        ("1", 1, "unfreeze is 1; it is the epoch .* 2 or later, or 0"),
+        ("1", -1, "unfreeze is -1"),
     ],
 )
-def test_what_makes_no_sense(names, thaw, words):
+def test_what_makes_no_sense(names, unfreeze, words):
     with pytest.raises(ConfigError, match=words):
-        Freeze(network(), names, thaw)
+        Freeze(network(), names, unfreeze)
 
 
 # --- learning rates by layer --------------------------------------------------------------------

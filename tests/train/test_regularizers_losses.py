@@ -12,8 +12,8 @@ from narae.errors import ConfigError, DataError
 from narae.optim import SGD
 from narae.train import Step
 from narae.train.callbacks.clip import ClipGradients
+from narae.train.callbacks.label_smoothing import LabelSmoothing
 from narae.train.callbacks.penalty import Penalty
-from narae.train.callbacks.smoothing import LabelSmoothing
 from tests.train.regularizer_runs import (
     as_torch,
     assert_like_torch,

@@ -10,8 +10,7 @@ import narae.nn.functional as F
 from narae.errors import ConfigError, DataError, ShapeError
 from narae.tensors.beta import beta
 from narae.train import Step
-from narae.train.callbacks.cutmix import CutMix, MixupOrCutMix
-from narae.train.callbacks.mixup import Mixup
+from narae.train.callbacks import CutMix, Mixup, MixupOrCutMix
 from tests.train.regularizer_runs import make_trainer
 
 SHAPES = [(0.2, 0.2), (1.0, 1.0), (0.5, 1.0), (1e-3, 1e-3), (0.4, 3.0), (2.0, 5.0), (30.0, 2.0)]
@@ -153,7 +152,7 @@ def test_cutmix_cuts_one_box():
 
 
 def test_cutmix_draws_boxes_as_the_paper_does():
-    """The mean share equals that of algorithm A1, written with NumPy."""
+    """The mean share equals that of the algorithm in Yun 2019, written with NumPy."""
     height, width, count = 16, 20, 4000
     numbers = np.random.default_rng(0)
     side = np.sqrt(1 - numbers.beta(1.0, 1.0, count))
@@ -227,3 +226,15 @@ def test_an_error_in_a_compiled_run_names_the_callback():
     trainer = make_trainer(lambda model: [Mixup(0.2)], data=(x, narae.zeros(22).long()))
     with pytest.raises(DataError, match=r"\[Mixup\] a batch is \(int64"):
         trainer.fit()
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [(Mixup(0.2), CutMix(1.0)), (Mixup(0.2), Mixup(0.4)), (CutMix(1.0), MixupOrCutMix(0.2, 1.0))],
+)
+def test_two_ways_of_mixing_are_refused(one, two):
+    """The second would mix losses that the first has mixed, by its own order and share only."""
+    trainer = make_trainer(lambda model: [one, two], epochs=1)
+    with pytest.raises(ConfigError, match=r"too; there is one way.*MixupOrCutMix\(mixup, cutmix\)"):
+        trainer.fit()
+    assert trainer.updates == 0

@@ -84,7 +84,7 @@ def test_noise_in_inputs_is_tikhonov_regularization():
         epochs=1000,
         compile=False,
     )
-    trainer.every = 1000
+    trainer.validate_every = 1000
     trainer.fit()
     found = means.total / means.count
     assert np.abs(found - ridge.T).max() < 0.03 < np.abs(plain - ridge).max() / 10
@@ -201,3 +201,10 @@ def test_frozen_weights_get_no_noise():
 def test_std_is_positive(made, std):
     with pytest.raises(ConfigError, match=r"std is .* positive"):
         made(std)
+
+
+def test_two_noises_in_weights_are_refused():
+    """The second would put back what the first has made of the weights."""
+    trainer = make_trainer(lambda model: [WeightNoise(0.1), WeightNoise(0.2)], epochs=1)
+    with pytest.raises(ConfigError, match=r"\[WeightNoise\] there are two of them"):
+        trainer.fit()

@@ -20,7 +20,7 @@ from narae.explain.report import write_report
 from narae.explain.report.charts import heat_map, line_chart, log_ticks, scatter_chart, thinned
 from narae.explain.report.facts import gather
 from narae.explain.report.layers import layer_statistics
-from narae.explain.report.mistakes import data_uri
+from narae.explain.report.png import data_uri
 from narae.train.recipe import load_recipe
 from narae.train.runs.launch import start
 from narae.train.runs.saved import load_run
@@ -238,7 +238,7 @@ class TestPage:
         order = sorted(wrong.tolist(), key=lambda i: -shares[i].max().item())
         assert [mistake.place for mistake in facts.mistakes] == order[:24]
         assert facts.mistakes[0].weight == pytest.approx(shares[order[0]].max().item(), rel=1e-4)
-        np.testing.assert_array_equal(facts.mistakes[0].picture, x[order[0]].numpy())
+        np.testing.assert_array_equal(facts.mistakes[0].input, x[order[0]].numpy())
 
     def test_the_same_page_again(self, run):
         first, _ = page_of(run, out=run / "one.html")
@@ -248,6 +248,16 @@ class TestPage:
         np.testing.assert_array_equal(np.asarray(before), np.asarray(narae.get_rng_state()))
         without_time = re.compile(r"<footer>.*?</footer>")
         assert without_time.sub("", first) == without_time.sub("", second)
+
+    def test_the_recipes_own_settings_stand_beside(self, tmp_path):
+        """Those of a recipe that says nothing of how to train too."""
+        text = LINE.replace("SETTINGS = Settings(epochs=4)", "")
+        (tmp_path / "line.py").write_text(text.lstrip(), "utf-8")
+        recipe = load_recipe(str(tmp_path / "line.py")).changed({"epochs": 3, "lr": 0.02})
+        start(recipe, tmp_path / "run", quiet=True)
+        text, _ = page_of(tmp_path / "run")
+        assert "3 (recipe: 10)" in text
+        assert "0.02 (recipe: 0.01)" in text
 
     def test_regression(self, tmp_path):
         (tmp_path / "line.py").write_text(LINE.lstrip(), "utf-8")

@@ -169,7 +169,8 @@ def test_more_patience_goes_on_after_an_early_stop(tmp_path):
 
 @pytest.mark.parametrize(("patience", "min_delta"), [(0, 0), (1, -1), (1, float("nan"))])
 def test_early_stopping_refuses(patience, min_delta):
-    with pytest.raises(ConfigError, match="at least 1 and 0"):
+    words = r"patience is 0; .* at least 1|min_delta is .* not negative"
+    with pytest.raises(ConfigError, match=words):
         EarlyStopping("", patience, min_delta)
 
 
@@ -282,6 +283,54 @@ def test_another_batch_size_begins_the_epoch_again(tmp_path, caplog):
     assert "begins again" in caplog.text
     trainer.fit()
     assert trainer.epoch == 5
+
+
+def test_another_batch_size_with_as_many_batches(tmp_path, caplog):
+    """10 samples in batches of 6 or of 7 are two batches: the second one is another one then."""
+
+    def make(size):
+        x = TensorDataset(narae.arange(10.0).reshape(10, 1), narae.ones(10, 1))
+        model = nn.Linear(1, 1)
+        optimizer, loader = SGD(model.parameters(), lr=0.01), DataLoader(x, size, shuffle=True)
+        return Trainer(Data(loader, loader), model, nn.MSELoss(), optimizer, compile=False)
+
+    first, other = make(6), make(7)
+    first.add_callbacks([StopAt(1)])
+    first.fit()
+    assert first.batches == 1
+    other.load_state_dict(first.state_dict())
+    assert other.batches == 0
+    assert "its batches are others in number or size" in caplog.text
+    same = make(6)
+    same.load_state_dict(first.state_dict())
+    assert same.batches == 1
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+@pytest.mark.parametrize("updates", [4, 5])  # between epochs, and inside of one
+def test_a_refused_restore_changes_nothing(part, updates, tmp_path):
+    """A loader that shuffles by a generator of its own does not take the state of one without."""
+
+    def make(epochs, own=None):
+        parts = {}
+        for name in ("train", "test"):
+            x = TensorDataset(*trainings.points(32))
+            chosen = narae.Generator().manual_seed(5) if own == name else None
+            parts[name] = DataLoader(x, 8, shuffle=True, generator=chosen)
+        trainer, _ = compiled(tmp_path, epochs=epochs)
+        trainer.data = Data(**parts)
+        trainer.callbacks = []
+        trainer.add_callbacks([EarlyStopping("val_loss", 3), StopAt(updates)])
+        return trainer
+
+    first = make(2)
+    first.fit()
+    state = first.state_dict()
+    other = make(2, own=part)
+    before = list(leaves(other.state_dict()))
+    with pytest.raises(ConfigError, match="the state has the generators"):
+        other.load_state_dict(state)
+    assert list(leaves(other.state_dict())) == before
 
 
 def test_data_that_cannot_say_where_it_is(tmp_path, caplog):

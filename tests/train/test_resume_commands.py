@@ -38,7 +38,7 @@ import numpy as np
 import narae.nn as nn
 import narae.nn.functional as F
 from narae import rand
-from narae.data import DataLoader, Dataset, TensorDataset
+from narae.data import DataLoader, TensorDataset
 from narae.optim import AdamW
 from narae.optim.lr_scheduler import OneCycleLR
 from narae.train import Data, Settings
@@ -46,27 +46,17 @@ from narae.train import Data, Settings
 SETTINGS = Settings(epochs=6, save_steps=2, compile=False)
 
 
-class Noisy(Dataset):
-    def __init__(self, x, y):
-        self.x, self.y = x, y
-
-    def __len__(self):
-        return len(self.x)
-
-    def __getitem__(self, index):
-        return self.x[index] + 0.1 * rand(4) + 0.1 * random.random(), self.y[index]
-
-
 def data(folder, batch_size: int = 8, pause: float = 0.0):
     x = rand(64, 4) + float(np.random.rand())  # split and noise of other streams than Narae's
     y = (x.sum(dim=1) > x.sum(dim=1).median()).long()
 
-    class Slow(Noisy):
+    class Noisy(TensorDataset):
         def __getitem__(self, index):
             time.sleep(pause)
-            return super().__getitem__(index)
+            x, y = super().__getitem__(index)
+            return x + 0.1 * rand(4) + 0.1 * random.random(), y
 
-    train = DataLoader(Slow(x[:44], y[:44]), batch_size, shuffle=True)
+    train = DataLoader(Noisy(x[:44], y[:44]), batch_size, shuffle=True)
     return Data(train, DataLoader(TensorDataset(x[44:], y[44:]), 10), ("below", "above"))
 
 

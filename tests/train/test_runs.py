@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import hashlib
 import json
 import logging
@@ -16,9 +17,10 @@ import narae
 from narae import errors
 from narae.cli import main
 from narae.io import read_records
-from narae.train.runs.folder import LOCK, RunFolder
-from narae.train.runs.lock import run_lock
+from narae.train.runs.folder import RunFolder
+from narae.train.runs.lock import LOCK, is_held, run_lock
 from narae.train.runs.machine import git_state
+from narae.train.runs.places import free_folder
 from narae.train.runs.run_file import read_plan
 from narae.train.runs.table import best_epoch, find_runs, row_of
 from tests.train.small_recipe import SIDES, write_sides
@@ -61,9 +63,9 @@ def test_run_json_says_what_was_asked_and_where(place):
     assert "dropout=0" in found["command"]
     assert found["about"]["classes"] == ["below", "above"]
     assert found["about"]["input_shape"] == [2]
-    assert found["versions"]["numpy"] == np.__version__
-    assert found["options"]["executor"] in ("native", "reference")
-    assert found["options"]["threads"] >= 1
+    assert found["environment"]["versions"]["numpy"] == np.__version__
+    assert found["environment"]["executor"] in ("native", "reference")
+    assert found["environment"]["threads"] >= 1
     assert found["machine"]["cores"] >= 1
     assert found["git"] is None  # a temporary folder is in no repository
     assert pathlib.Path("runs/second/recipe.py").read_text("utf-8") == SIDES
@@ -132,6 +134,9 @@ def test_a_damaged_run_json_is_explained(tmp_path, capsys, name):
     assert row_of(tmp_path).status == "damaged"
 
 
+ENVIRONMENT = {"versions": {}, "executor": "", "processor": "", "threads": 1, "blas": {}}
+
+
 def changed_plan(tmp_path: pathlib.Path, change) -> pathlib.Path:
     """The first run's run.json in a folder of its own, with something changed."""
     found = json.loads(pathlib.Path("runs/first/run.json").read_text("utf-8"))
@@ -148,6 +153,9 @@ def changed_plan(tmp_path: pathlib.Path, change) -> pathlib.Path:
         ("about", {"classes": [], "input_shape": "2", "parameters": 3}),
         ("command", "narae train"),
         ("changes", [1]),
+        ("environment", {"versions": {}}),
+        ("environment", {**ENVIRONMENT, "blas": [1]}),
+        ("environment", {**ENVIRONMENT, "processor": {}}),
         ("started", 3),
         ("recipe", {"name": ["sides"], "file": None, "sha256": ""}),
     ],
@@ -245,7 +253,7 @@ def test_a_hostile_run_json_runs_nothing(tmp_path, monkeypatch, capsys, recipe):
         "options": {"data_dir": "/nowhere"},
         "command": [],
         "started": "",
-        "versions": {},
+        "environment": ENVIRONMENT,
         "machine": {},
         "git": None,
         "changes": [],
@@ -262,12 +270,16 @@ def test_an_unknown_setting_in_run_json_names_the_nearest(tmp_path, capsys):
     assert "did you mean optimizer.lr?" in capsys.readouterr().err
 
 
+OLD = {"numpy": "1.0"}
+
+
 def test_other_versions_are_told(tmp_path, capsys):
-    path = changed_plan(tmp_path, lambda found: found["versions"].update({"numpy": "1.0"}))
+    path = changed_plan(tmp_path, lambda found: found["environment"]["versions"].update(OLD))
     assert (
         main(["train", "--from", str(path), "--out", str(tmp_path / "out"), "--epochs", "1"]) == 0
     )
-    assert f"numpy 1.0 then, {np.__version__} now" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"perhaps: the version of numpy was 1.0, is {np.__version__}\n" in said
 
 
 # -------------------------------------------------------------------------------- the table of runs
@@ -392,6 +404,24 @@ def test_a_run_is_running_while_its_lock_is_held(tmp_path):
     assert row_of(run).status == "stopped"
 
 
+def test_a_lock_that_vanishes_is_held_by_nobody(tmp_path, monkeypatch):
+    """Its owner may remove it between two looks."""
+    assert not is_held(tmp_path)
+    monkeypatch.setattr(pathlib.Path, "exists", lambda path: True)
+    assert not is_held(tmp_path)
+
+
+def test_many_that_ask_at_once_get_a_folder_each(tmp_path):
+    """Eight threads, which all see the same names taken."""
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: free_folder(tmp_path / "runs", "own"), range(24)))
+    names = ["own", *(f"own-{number}" for number in range(2, 25))]
+    assert sorted(found) == sorted(tmp_path / "runs" / name for name in names)
+    (tmp_path / "file").touch()
+    with pytest.raises(errors.ConfigError, match="cannot be made a folder"):
+        free_folder(tmp_path / "file", "own")
+
+
 # ---------------------------------------------------------------------------------------- export
 def test_exported_weights_are_read_by_pytorch(tmp_path, capsys):
     """The best weights, under PyTorch's names, as PyTorch's own module takes them."""
@@ -430,7 +460,7 @@ def test_what_cannot_be_learned_shows_as_a_gap(tmp_path, capsys):
     """H3: labels at random, learned by heart: the test error turns up, the gap is large, and the
     picture of the run has both curves."""
     (tmp_path / "random_labels.py").write_text(RANDOM_LABELS, "utf-8")
-    settings = ["epochs=200", "every=20", "widths=64,64", "dropout=0", "lr=0.2", "seed=1"]
+    settings = ["epochs=200", "validate_every=20", "widths=64,64", "dropout=0", "lr=0.2", "seed=1"]
     run = tmp_path / "runs" / "r"
     command = ["train", str(tmp_path / "random_labels.py"), "-q", "--out", str(run)]
     assert main([*command, "--set", *settings]) == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -43,6 +45,19 @@ def test_several_classes(many):
             targets, shares, k=k
         )
     assert top_k_accuracy(targets, shares, 4) == top_k_accuracy(targets, shares, 9) == 1.0
+
+
+def test_the_first_of_equal_scores_is_higher(monkeypatch):
+    """As argmax takes it, and a stable sort; scikit-learn is not asked."""
+    monkeypatch.setitem(sys.modules, "sklearn.metrics", None)
+    rng = np.random.default_rng(1)
+    for classes in (2, 3, 7):
+        targets, scores = rng.integers(0, classes, 300), rng.integers(0, 3, (300, classes))
+        order = np.argsort(-scores, axis=1, kind="stable")
+        for k in range(-1, classes + 2):
+            hits = [target in row[: max(k, 0)] for target, row in zip(targets, order, strict=True)]
+            assert top_k_accuracy(targets, scores, k) == np.mean(hits)
+        assert top_k_accuracy(targets, scores, 1) == np.mean(scores.argmax(axis=1) == targets)
 
 
 def test_two_classes_and_one_score(many):

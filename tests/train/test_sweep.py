@@ -294,9 +294,14 @@ def numbers_of(sweep: pathlib.Path) -> list[bytes]:
     return [(sweep / f"trial-00{n}" / "metrics.jsonl").read_bytes() for n in (1, 2, 3, 4)]
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="sends signals")
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "how",
+    [
+        pytest.param(signal.SIGINT, marks=pytest.mark.long),
+        pytest.param(signal.SIGKILL, marks=pytest.mark.slow),
+    ],
+)
 def test_a_stopped_or_killed_sweep_goes_on(tmp_path, how):
     """Four trials, two at a time: after Ctrl-C, or kill -9, and --resume the numbers are those of
     single runs that were never stopped, in every bit."""

@@ -14,7 +14,7 @@ import numpy as np
 import narae
 import narae.nn as nn
 import narae.nn.functional as F
-from narae.data import DataLoader, Dataset, TensorDataset
+from narae.data import DataLoader, TensorDataset
 from narae.optim import SGD, AdamW
 from narae.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau, StepLR
 from narae.train import Callback, Data, Trainer
@@ -30,18 +30,13 @@ from narae.train.checkpoint_folder import CheckpointFolder
 SAMPLES, BATCH, EPOCHS = 92, 8, 5  # 12 batches an epoch, the last one smaller
 
 
-class Noisy(Dataset):
+class Noisy(TensorDataset):
     """Samples with noise of all three random streams."""
 
-    def __init__(self, x, y):
-        self.x, self.y = x, y
-
-    def __len__(self):
-        return len(self.x)
-
     def __getitem__(self, index):
+        x, y = super().__getitem__(index)
         noise = narae.randn(6) + float(np.random.rand()) + random.random()  # noqa: NPY002
-        return self.x[index] + 0.1 * noise, self.y[index]
+        return x + 0.1 * noise, y
 
 
 def seed():
@@ -174,21 +169,28 @@ def in_fork(work, seconds: float | None = None) -> int:
             traceback.print_exc()
         finally:
             os._exit(code)
-    if seconds is not None:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            done, status = os.waitpid(pid, os.WNOHANG)
-            if done:
-                return os.waitstatus_to_exitcode(status)
-            time.sleep(0.002)
+    done, status = ended(pid, seconds)
+    if not done:
         os.kill(pid, signal.SIGKILL)
-    _, status = os.waitpid(pid, 0)
+        _, status = os.waitpid(pid, 0)
     wait_for_group(pid)
     return os.waitstatus_to_exitcode(status)
 
 
+def ended(pid: int, seconds: float | None) -> tuple[int, int]:
+    """What `waitpid` says of a process after some seconds at most; (0, 0) if it still runs."""
+    if seconds is None:
+        return os.waitpid(pid, 0)
+    done, status, end = 0, 0, time.monotonic() + seconds
+    while not done and time.monotonic() < end:
+        time.sleep(0.002)
+        done, status = os.waitpid(pid, os.WNOHANG)
+    return done, status
+
+
 def wait_for_group(pid: int) -> None:
-    end = time.monotonic() + 10
+    """Workers end when they see that their program is gone: on a busy machine, some time later."""
+    end = time.monotonic() + 60
     while time.monotonic() < end:
         try:
             os.killpg(pid, 0)

@@ -79,7 +79,7 @@ def saved_model(options: Any, data_dir: Path | None = None) -> Any:
 
 def run(options: Any) -> int:
     """Judge and print."""
-    from narae.train.evaluation import evaluate_run
+    from narae.train.runs.evaluation import evaluate_run
 
     saved = saved_model(options, options.data_dir)
     found = evaluate_run(saved, options.data_dir, options.part, options.batch_size)

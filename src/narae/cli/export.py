@@ -19,7 +19,7 @@ def add_parser(commands: Any) -> Any:
 
 def run(options: Any) -> int:
     """Write the file and say what is in it."""
-    from narae.train.export import export_weights
+    from narae.train.runs.export import export_weights
     from narae.train.runs.saved import find_run, load_weights
 
     _, checkpoint = find_run(options.model)

@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from .settings import pairs
+from .codes import OK
+from .telling import teller
+from .train import add_set_option, with_settings
 from .types import count, positive
 
 
@@ -19,14 +21,7 @@ def add_parser(commands: Any) -> Any:
     )
     parser.add_argument("what", choices=("lr", "batch-size"), help="lr or batch-size")
     parser.add_argument("recipe", help="a name that `narae recipes` lists, or your own recipe.py")
-    parser.add_argument(
-        "--set",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="NAME=VALUE",
-        help="settings of the recipe or of the run, as for `narae train`",
-    )
+    add_set_option(parser)
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where to look for data first")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     _add_rate_options(parser.add_argument_group("lr"))
@@ -66,8 +61,7 @@ def run(options: Any) -> int:
     """Find it and say how to use it."""
     from narae.train.recipe import load_recipe
 
-    recipe = load_recipe(options.recipe)
-    recipe = recipe.changed({**options.file_settings, **pairs(options.set, "--set")})
+    recipe = with_settings(load_recipe(options.recipe), options)
     return _find_rate(options, recipe) if options.what == "lr" else _find_size(options, recipe)
 
 
@@ -81,15 +75,14 @@ def _find_rate(options: Any, recipe: Any) -> int:
         print(found, _next_command(options, f"lr={found.steepest:.2g}"), sep="\n")
     if options.picture is not None:
         found.draw(options.picture, f"{recipe.name}: loss by learning rate")
-    return 0
+    return OK
 
 
 def _find_size(options: Any, recipe: Any) -> int:
     from narae.train.find_batch_size import HEAD, best_of, find_batch_size
 
-    tell = _nothing if options.json else lambda trial: print(trial, flush=True)
-    if not options.json:
-        print(HEAD)
+    tell = teller(options.json)
+    tell(HEAD)
     trials = find_batch_size(
         recipe,
         options.data_dir,
@@ -106,13 +99,9 @@ def _find_size(options: Any, recipe: Any) -> int:
     else:
         print(f"{best.batch_size:,} is the smallest within 5 % of the fastest")
         print(_next_command(options, f"batch_size={best.batch_size}"))
-    return 0
+    return OK
 
 
 def _next_command(options: Any, setting: str) -> str:
     words = " ".join([*options.set, setting])
     return f"try: narae train {options.recipe} --set {words}"
-
-
-def _nothing(trial: Any) -> None:
-    pass

@@ -28,10 +28,10 @@ from . import (
     sweep,
     train,
 )
+from .codes import BAD_INPUT, BROKEN_PIPE, INTERRUPTED, OK
 from .parser import Parser, check_leftovers
 from .version import version_text
 
-OK, BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 0, 2, 130, 141
 _COMMANDS = (
     train,
     evaluate,

@@ -29,7 +29,7 @@ def add_parser(commands: Any) -> Any:
 
 def run(options: Any) -> int:
     """Classify and print."""
-    from narae.train.pictures import Answer, predict_files
+    from narae.train.runs.predictions import Answer, predict_files
 
     saved = saved_model(options)
     found = predict_files(saved, options.images)

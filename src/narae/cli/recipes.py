@@ -24,7 +24,7 @@ def run(options: Any) -> int:
     if options.recipe is None:
         cards = recipe_names()
         if options.json:
-            print(json.dumps({name: _plain(card) for name, card in cards.items()}, indent=2))
+            print(json.dumps({name: _content(card) for name, card in cards.items()}, indent=2))
         else:
             for name, card in cards.items():
                 print(*_card_lines(name, card), sep="\n")
@@ -32,14 +32,14 @@ def run(options: Any) -> int:
     recipe = load_recipe(options.recipe)
     if options.json:
         settings = recipe.all_settings()
-        found = {"name": recipe.name, **_plain(recipe.card), "settings": settings}
+        found = {"name": recipe.name, **_content(recipe.card), "settings": settings}
         print(json.dumps(found, indent=2, default=str))
     else:
         print(*_card_lines(recipe.name, recipe.card), "", *_setting_lines(recipe), sep="\n")
     return 0
 
 
-def _plain(card: Any) -> dict[str, str]:
+def _content(card: Any) -> dict[str, str]:
     return {"summary": card.summary, **card.fields}
 
 

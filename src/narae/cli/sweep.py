@@ -6,12 +6,15 @@ from typing import Any
 
 from narae.base.errors import ConfigError, explain
 
+from .codes import BAD_INPUT, INTERRUPTED, OK
 from .settings import pairs
-from .train import add_setting_options, with_settings
+from .telling import teller
+from .train import SHORT, add_setting_options, with_settings
 from .types import count, whole
 
-_BAD, _INTERRUPTED = 2, 130
 _MOST_JOBS = 4  # unless asked for: each holds the data
+# Options that say what a sweep is, once and for all.
+_FIXED = ("grid", "random", "optuna", "draw_seed", *SHORT, "set", "out", "data_dir")
 
 
 def add_parser(commands: Any) -> Any:
@@ -37,11 +40,12 @@ def add_parser(commands: Any) -> Any:
         help="N points, drawn from lists and ranges",
     )
     space.add_argument(
-        "--optuna", action="store_true", help="let Optuna choose the N points of --random"
+        "--optuna",
+        action="store_true",
+        default=None,
+        help="let Optuna choose the N points of --random",
     )
-    space.add_argument(
-        "--draw-seed", type=whole, default=0, metavar="N", help="of what is drawn (default: 0)"
-    )
+    space.add_argument("--draw-seed", type=whole, metavar="N", help="of what is drawn (default: 0)")
     add_setting_options(parser)
     parser.add_argument(
         "--jobs",
@@ -71,7 +75,7 @@ def run(options: Any) -> int:
 
     sweep = _asked(options)
     jobs, threads = _shares(options, sweep.count)
-    tell = _nothing if options.quiet else print
+    tell = teller(options.quiet)
     tell(_introduction(sweep, jobs, threads))
     done = Trials(sweep, jobs, threads, tell).run()
     rows = [row for row in map(sweep.row, range(len(sweep.points))) if row is not None]
@@ -79,13 +83,13 @@ def run(options: Any) -> int:
         print("", *aligned(ranking_table(rows, list(sweep.spaces))), sep="\n")
     if not done:
         print(f"stopped; go on with: narae sweep --resume {sweep.path}", file=sys.stderr)
-        return _INTERRUPTED
+        return INTERRUPTED
     best = next((row for row in ranked(rows) if row.status == "finished"), None)
     if best is None:
         print(f"error: no trial went well; see {sweep.path}/trial-*.log", file=sys.stderr)
-        return _BAD
+        return BAD_INPUT
     tell(f"\nthe best one again: narae train --from {best.path}")
-    return 0
+    return OK
 
 
 def _asked(options: Any) -> Any:
@@ -93,11 +97,7 @@ def _asked(options: Any) -> Any:
     from narae.train.sweeps.sweep import begin_sweep, open_sweep
 
     if options.resume is not None:
-        if options.grid or options.random or options.recipe:
-            given, rule = "--resume comes with a new sweep", "a sweep goes on as it began"
-            raise ConfigError(
-                explain("sweep", given, rule, f"narae sweep --resume {options.resume}")
-            )
+        _check_alone(options)
         return open_sweep(options.resume)
     if options.recipe is None:
         given, rule = "no recipe is named", "a sweep is of one recipe"
@@ -111,10 +111,24 @@ def _asked(options: Any) -> Any:
         kind,
         space,
         count=number,
-        seed=options.draw_seed,
+        seed=options.draw_seed or 0,
         out=options.out,
         data_dir=options.data_dir,
     )
+
+
+def _check_alone(options: Any) -> None:
+    """Refuse what would make another sweep of the one that goes on."""
+    more = [
+        f"--{name.replace('_', '-')}"
+        for name in _FIXED
+        if getattr(options, name) is not None and getattr(options, name) != []
+    ]
+    more += ["a recipe"] * bool(options.recipe) + ["[set] of a file"] * bool(options.file_settings)
+    if more:
+        given, rule = f"--resume comes with {', '.join(more)}", "a sweep goes on as it began"
+        fix = f"narae sweep --resume {options.resume}, or begin another sweep"
+        raise ConfigError(explain("sweep", given, rule, fix))
 
 
 def _space(options: Any) -> tuple[str, int, dict[str, str]]:
@@ -150,7 +164,3 @@ def _introduction(sweep: Any, jobs: int, threads: int) -> str:
     each = "1 thread" if threads == 1 else f"{threads} threads"
     some = "1 trial" if sweep.count == 1 else f"{sweep.count} trials"
     return f"{sweep.recipe.name}: {some}, {jobs} at a time with {each} each, in {sweep.path}"
-
-
-def _nothing(text: str) -> None:
-    pass

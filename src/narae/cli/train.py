@@ -7,13 +7,14 @@ from typing import Any
 
 from narae.base.errors import ConfigError, MissingDataError, explain
 
+from .codes import INTERRUPTED, OK
 from .evaluate import add_weights_options
 from .settings import pairs
+from .telling import teller
 from .types import count, positive, whole
 
 _DEFAULT = "digits-cnn"
-_INTERRUPTED = 130
-_SHORT = ("epochs", "lr", "batch_size", "seed", "compile")
+SHORT = ("epochs", "lr", "batch_size", "seed", "compile")
 
 
 def add_parser(commands: Any) -> Any:
@@ -64,19 +65,24 @@ def add_setting_options(parser: Any) -> None:
     run.add_argument("--lr", type=positive, metavar="X", help="learning rate")
     run.add_argument("--batch-size", type=count, metavar="N", help="samples a step")
     run.add_argument("--seed", type=whole, metavar="N", help="of every random number")
+    add_set_option(run)
     run.add_argument(
+        "--compile",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="make each step one program (default), or run each operation at once",
+    )
+
+
+def add_set_option(group: Any) -> None:
+    """Add --set."""
+    group.add_argument(
         "--set",
         nargs="+",
         action="extend",
         default=[],
         metavar="NAME=VALUE",
         help="any setting of the recipe or of the run: --set lr=3e-4 patience=5",
-    )
-    run.add_argument(
-        "--compile",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="make each step one program (default), or run each operation at once",
     )
 
 
@@ -90,7 +96,7 @@ def run(options: Any) -> int:
     from narae.tensors.settings import set_num_threads
     from narae.train.runs.launch import resume, start
 
-    tell = _nothing if options.quiet else print
+    tell = teller(options.quiet)
     _check_paths(options)
     if options.threads is not None:
         set_num_threads(options.threads)
@@ -104,9 +110,9 @@ def run(options: Any) -> int:
         trainer = resume(folder, recipe, checkpoint=older, **common)
     if not trainer.finished:
         print(f"{trainer.stop}; go on with: narae train --resume {folder.path}", file=sys.stderr)
-        return _INTERRUPTED
+        return INTERRUPTED
     tell(_ending(folder.path))
-    return 0
+    return OK
 
 
 def _asked(options: Any) -> tuple[Any, Any, Path | None]:
@@ -141,10 +147,9 @@ def _first_weights(options: Any, earlier: Any) -> dict[str, Any]:
 
 def _say_differences(plan: Any) -> None:
     """What else may make a repeated run another one."""
-    from narae.train.runs.machine import compute, differences, versions
+    from narae.train.environment import differences, environment
 
-    made = {key: plan.options.get(key) for key in compute()}
-    found = differences({**plan.versions, **made}, {**versions(), **compute()})
+    found = differences(plan.environment, environment())
     if found:
         print(f"not the same bits, perhaps: {', '.join(found)}", file=sys.stderr)
     for change in plan.changes:
@@ -153,8 +158,8 @@ def _say_differences(plan: Any) -> None:
 
 
 def _settings(options: Any) -> dict[str, Any]:
-    """What the command line sets; the short options are names of settings too."""
-    short = {name: getattr(options, name) for name in _SHORT}
+    """What the command line sets; the short options, where a command has them, are names too."""
+    short = {name: getattr(options, name, None) for name in SHORT}
     found = {name: value for name, value in short.items() if value is not None}
     return {**found, **pairs(options.set, "--set")}
 
@@ -192,7 +197,3 @@ def _check_paths(options: Any) -> None:
     if folder is not None and not folder.is_dir() and folder.suffix != ".zip":
         given, rule = f"--data-dir {folder} is a file", "--data-dir names a folder or a .zip file"
         raise ConfigError(explain("narae train", given, rule))
-
-
-def _nothing(text: str) -> None:
-    pass

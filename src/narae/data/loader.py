@@ -11,7 +11,7 @@ from .ahead import Ahead, Crew
 from .collate import default_collate, default_convert
 from .dataset import IterableDataset
 from .fetch import Fetcher, Here, IndexFetcher, StreamFetcher
-from .position import Pass, as_before, generators_of, go_to, places_of
+from .position import Pass, as_before, check_same, generators_of, go_to, places_of
 from .sampler import BatchSampler, RandomSampler, SequentialSampler, draw_seed
 from .threads import ThreadWorker
 from .workers import Request, WorkerInfo
@@ -244,6 +244,7 @@ class DataLoader:
             given = f"the state has {state_dict['workers']} workers, the loader {self.num_workers}"
             rule = "each worker has its own share of a stream, so their number must be the same"
             raise ConfigError(explain(what, given, rule))
+        check_same(generators_of(self), state_dict["now"])
         if state_dict["batches"] is None:
             go_to(generators_of(self), state_dict["now"])
             self._saved = self._pass = None

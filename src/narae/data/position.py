@@ -65,12 +65,21 @@ def go_to(generators: dict[str, Generator], places: Places) -> None:
     Raises:
         ConfigError: if they are not the same ones.
     """
+    check_same(generators, places)
+    for name, place in places.items():
+        generators[name].engine.set_state(np.frombuffer(b64decode(place), np.uint8))
+
+
+def check_same(generators: dict[str, Generator], places: Places) -> None:
+    """Refuse places of other generators.
+
+    Raises:
+        ConfigError: naming both.
+    """
     if generators.keys() != places.keys():
         given = f"the state has the generators {sorted(places)}, the loader {sorted(generators)}"
         rule = "a state belongs to a loader that was made with the same arguments"
         raise ConfigError(explain("DataLoader.load_state_dict", given, rule))
-    for name, place in places.items():
-        generators[name].engine.set_state(np.frombuffer(b64decode(place), np.uint8))
 
 
 @contextmanager

@@ -76,7 +76,8 @@ def conv(
     for part in pieces(batch, _piece_size(w, groups, space)):
         cols = _columns(x[part], kernel, stride, padding, dilation, space, groups)
         product = matrix @ cols  # (groups, out_channels / groups, pixels)
-        out[part] = product.reshape(len(w), -1, *space).swapaxes(0, 1)
+        product = product.reshape(len(w), len(x[part]), *space)
+        out[part] = product.swapaxes(0, 1)
     return out
 
 
@@ -108,7 +109,7 @@ def conv_grad_x(
     grad_x = np.empty(tuple(x_shape), grad_out.dtype)
     for part in pieces(len(grad_out), _piece_size(w, groups, out_space)):
         cols = matrix @ _pixels(grad_out[part], groups)  # (groups, taps, pixels)
-        cols = cols.reshape(x_shape[1], *kernel, -1, *out_space)
+        cols = cols.reshape(x_shape[1], *kernel, len(grad_out[part]), *out_space)
         padded = fold(cols, padded_space(space, padding), stride, dilation)
         grad_x[part] = padded[inner].swapaxes(0, 1)
     return grad_x

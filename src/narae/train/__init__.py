@@ -4,8 +4,10 @@ from .building import build
 from .callback import Callback
 from .data import Data
 from .example import Example
+from .layer_groups import layer_groups
 from .recipe import Recipe, load_recipe, recipe_names
 from .settings import Settings
+from .signals import stop_on_signals
 from .step import Step
 from .trainer import Trainer
 
@@ -18,6 +20,8 @@ __all__ = [
     "Step",
     "Trainer",
     "build",
+    "layer_groups",
     "load_recipe",
     "recipe_names",
+    "stop_on_signals",
 ]

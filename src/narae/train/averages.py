@@ -36,7 +36,7 @@ class Averages:
             number = value.item()
             if name == "loss" and not math.isfinite(number):
                 rule = "training goes on only with finite numbers"
-                fix = "lower the learning rate (--lr), scale the inputs, or clip gradients"
+                fix = "lower the learning rate, scale the inputs, or clip gradients"
                 raise DataError(explain("train", f"the loss became {number}", rule, fix))
             self._averages.setdefault(name, Average()).update(number, count)
 

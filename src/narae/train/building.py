@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from narae.vision.models.weights import load_weights
-
 from .callback import Callback
 from .callbacks.schedule import Schedule
-from .chosen import callbacks_of
 from .recipe import Recipe
+from .setting_callbacks import callbacks_of
 from .step import inputs_then_target, no_metrics
 from .trainer import Trainer
 
@@ -33,6 +31,8 @@ def build(
     recipe.seed()
     data, model = recipe.data(folder), recipe.model()
     if weights is not None:
+        from narae.vision.models.weights import load_weights  # loads every model of pictures
+
         load_weights(model, weights, ignore_mismatched)
     optimizer = recipe.part("optimizer")(model)  # type: ignore[misc]
     own = recipe.part("callbacks")
@@ -53,7 +53,7 @@ def build(
         evaluate=recipe.part("evaluate"),
         callbacks=found,
         epochs=settings.epochs,
-        every=settings.validate_every,
+        validate_every=settings.epochs_per_validation,
         accumulate=settings.accumulate,
         precision=settings.precision,
         compile=settings.compile,

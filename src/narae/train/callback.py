@@ -16,8 +16,8 @@ class Callback:
     step live in tensors there. All others run in Python each time.
 
     Attributes:
-        order: who is told first: 10 changes the batch, 30 the loss, 40 the gradients, 50 keeps
-            means, 60 moves learning rates, 70 stops, 80 logs, 90 saves.
+        order: who is told first: 10 mixes the batch, 20 adds noise, 30 changes the loss, 40 the
+            gradients, 50 keeps means, 60 moves learning rates, 70 stops, 80 logs, 90 saves.
     """
 
     order: ClassVar[int] = 50
@@ -52,6 +52,12 @@ class Callback:
     def on_fit_end(self, trainer: "Trainer") -> None:
         """After the last epoch, or where the run was stopped."""
 
+    def close(self) -> None:
+        """At the very end of `fit`, also where an error ended it: let go of files and the screen.
+
+        It may come without `on_fit_start` before it, and more than once.
+        """
+
     def state_dict(self) -> dict[str, Any]:
         """What a run that goes on needs to know: tensors, numbers, texts in lists and dicts."""
         return {}
@@ -68,13 +74,12 @@ EVENTS = tuple(name for name in vars(Callback) if name.startswith("on_"))
 
 
 def listeners_of(callbacks: Sequence[Callback]) -> dict[str, list[Callable[[Any], None]]]:
-    """For each event, the methods of those that listen to it, in order."""
-    ordered = sorted(callbacks, key=lambda callback: callback.order)
+    """For each event, the methods of those that listen to it, in the order of the callbacks."""
 
     def listens(callback: Callback, event: str) -> bool:
         return getattr(type(callback), event) is not getattr(Callback, event)
 
     return {
-        event: [getattr(callback, event) for callback in ordered if listens(callback, event)]
+        event: [getattr(callback, event) for callback in callbacks if listens(callback, event)]
         for event in EVENTS
     }

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from narae.base.errors import DataError, explain
-from narae.data.position import generators_of, go_to, places_of
+from narae.data.position import check_same, generators_of, go_to, places_of
 from narae.tensors import Tensor
 from narae.tensors.random import Generator, default_generator
 
@@ -31,7 +31,7 @@ class Data:
         for name in ("train", "test"):
             if not len(getattr(self, name)):
                 rule = "a run needs samples to learn from and to be judged by"
-                raise DataError(explain("recipe", f"the {name} data is empty", rule))
+                raise DataError(explain("Data", f"the {name} data is empty", rule))
 
     def state_dict(self, inside: bool = True) -> dict[str, Any]:
         """Where the training data's loader is, and generators that the test data has of its own.
@@ -49,11 +49,13 @@ class Data:
         """Let the next pass go on from there.
 
         Raises:
-            ConfigError: if it is the state of other loaders.
+            ConfigError: if it is the state of other loaders; nothing is changed then.
         """
-        go_to(_own_generators(self.test), state["test"])
+        own = _own_generators(self.test)
+        check_same(own, state["test"])  # before the training data's loader is changed
         if "train" in state and hasattr(self.train, "load_state_dict"):
             self.train.load_state_dict(state["train"])
+        go_to(own, state["test"])
 
 
 def _own_generators(loader: Any) -> dict[str, Generator]:
@@ -70,18 +72,19 @@ def items_of(batch: Any) -> int:
     Raises:
         DataError: if there is no tensor in it.
     """
-    found = _first_tensor(batch)
+    found = first_tensor(batch)
     if found is None or not found.shape:
         given, rule = f"a batch is {type(batch).__name__}", "it holds tensors whose rows are items"
         raise DataError(explain("train", given, rule, "see collate_fn of DataLoader"))
     return int(found.shape[0])
 
 
-def _first_tensor(batch: Any) -> Tensor | None:
+def first_tensor(batch: Any) -> Tensor | None:
+    """The first tensor in nested lists, tuples and dicts; None if there is none."""
     if isinstance(batch, Tensor):
         return batch
     if isinstance(batch, Mapping):
         batch = list(batch.values())
     if isinstance(batch, (list, tuple)):
-        return next((x for x in map(_first_tensor, batch) if x is not None), None)
+        return next((x for x in map(first_tensor, batch) if x is not None), None)
     return None

@@ -15,7 +15,7 @@ from narae.tensors.settings import get_num_threads
 
 from .versions import versions_of
 
-_LIBRARIES = ("narae", "numpy", "ml-dtypes", "llvmlite")
+_LIBRARIES = ("narae", "numpy", "ml-dtypes", "llvmlite", "pillow", "scikit-learn")
 _THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 

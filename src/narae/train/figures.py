@@ -8,7 +8,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,7 @@ _MOST_NAMED_CLASSES = 26
 _LONGEST_NAME = 14
 _MOST_MARKED_EPOCHS = 30
 _MOST_EXAMPLES = 10
+_LARGEST_SIDE = 4096  # of a picture; what is larger is a table of numbers
 _LOG_FROM_RATIO = 50.0
 _EAST_ASIAN_FONTS = (
     "Noto Sans CJK KR",
@@ -58,35 +59,15 @@ class Examples:
     confidences: Array
 
 
-def worst_mistakes(
-    images: npt.ArrayLike, targets: npt.ArrayLike, probabilities: npt.ArrayLike, count: int = 10
-) -> Examples:
-    """The wrong predictions that the model was surest of, the surest first.
+def is_picture(sample: Any) -> TypeGuard[Array]:
+    """Whether an input can be drawn: (height, width), or with 1 or 3 channels before them.
 
-    Args:
-        images: (items, ...).
-        targets: true classes, (items,), integers.
-        probabilities: (items, classes), each row summing to 1.
-        count: how many to keep at most.
-
-    Raises:
-        ShapeError: if the sizes do not fit.
-
-    Example:
-        >>> shown = worst_mistakes(np.zeros((3, 8, 8)), [0, 1, 1], [[1, 0], [0.7, 0.3], [0.9, 0.1]])
-        >>> shown.confidences.tolist()
-        [0.9, 0.7]
+    >>> is_picture(np.zeros((3, 8, 8))), is_picture(np.zeros((8, 1)))
+    (True, False)
     """
-    pictures, true, shares = np.asarray(images), np.asarray(targets), np.asarray(probabilities)
-    if shares.ndim != 2 or true.shape != shares.shape[:1] or len(pictures) != len(true):
-        given = f"images {pictures.shape}, targets {true.shape}, probabilities {shares.shape}"
-        rule = "they are (items, ...), (items,) and (items, classes)"
-        raise ShapeError(explain("worst_mistakes", given, rule))
-    predicted = shares.argmax(axis=1)  # (items,)
-    confidence = shares.max(axis=1)  # (items,)
-    wrong = np.flatnonzero(predicted != true)
-    chosen = wrong[np.argsort(-confidence[wrong], kind="stable")][:count]
-    return Examples(pictures[chosen], true[chosen], predicted[chosen], confidence[chosen])
+    shape = np.shape(sample)
+    small = max(shape[-2:], default=0) <= _LARGEST_SIDE and min(shape[-2:], default=0) > 1
+    return small and (len(shape) == 2 or (len(shape) == 3 and shape[0] in (1, 3)))
 
 
 def training_figure(
@@ -106,7 +87,7 @@ def training_figure(
         class_names: one name for each class.
         path: the PNG to write; it appears whole or not at all.
         title: a line above the figure.
-        examples: predictions to show below, such as `worst_mistakes` gives; at most ten.
+        examples: predictions to show below; at most ten.
 
     Raises:
         DataError: if `history` holds no epoch.

@@ -4,6 +4,7 @@ Each size is tried in a process of its own, so that running out of memory is an 
 """
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -26,6 +27,7 @@ from .summary import size_text
 
 _ENOUGH = 0.95  # of the best speed
 _FEWEST_UPDATES = 3
+_LONGEST = 3600
 _MEMORY, _ERROR = 3, 4  # exit codes of a trial
 
 
@@ -81,9 +83,7 @@ def find_batch_size(
         ConfigError: if the recipe has no setting `batch_size`, or a number makes no sense.
         DataError: if the smallest size does not work.
     """
-    if not 1 <= smallest <= largest or not 0 < seconds < 3600:
-        given = f"smallest={smallest}, largest={largest}, seconds={seconds}"
-        raise ConfigError(explain("find batch-size", given, "sizes grow from 1, seconds are some"))
+    _check(smallest, largest, seconds)
     recipe.find_setting("batch_size")
     trials: list[Trial] = []
     for size in _doublings(smallest, largest):
@@ -97,6 +97,16 @@ def find_batch_size(
         fix = "begin lower (--smallest)"
         raise DataError(explain("find batch-size", trials[0].problem, rule, fix))
     return trials
+
+
+def _check(smallest: int, largest: int, seconds: float) -> None:
+    if not 1 <= smallest <= largest:
+        given = f"sizes go from {smallest} to {largest}"
+        rule, fix = "they grow, from 1 or more", "--smallest 8 --largest 4096"
+        raise ConfigError(explain("find batch-size", given, rule, fix))
+    if not 0 < seconds < _LONGEST:
+        rule = f"each size is measured for more than 0 and less than {_LONGEST:,} seconds"
+        raise ConfigError(explain("find batch-size", f"seconds is {seconds}", rule, "--seconds 2"))
 
 
 def best_of(trials: list[Trial]) -> Trial:
@@ -167,23 +177,29 @@ def answer() -> None:
         sys.exit(_MEMORY)
     except NaraeError as error:
         sys.stderr.write(f"{error}\n")
-        sys.exit(_MEMORY if "memory" in str(error) else _ERROR)
+        sys.exit(_ERROR)
+    except OSError as error:  # of memory that is mapped, such as that for machine code
+        if error.errno != errno.ENOMEM:
+            raise
+        sys.exit(_MEMORY)
     sys.stdout.write(f"\n{json.dumps(asdict(trial))}\n")
 
 
 def _measured(asked: dict[str, Any]) -> Trial:
     recipe = load_recipe(asked["recipe"]).changed(asked["settings"])
     folder = None if asked["data_dir"] is None else Path(asked["data_dir"])
-    trainer, size = build(without_schedule(recipe), folder), asked["size"]
-    trainer.model.train()
-    updates = _whole_batches(trainer, size)
-    for _ in range(2):  # compile
-        next(updates)
-    begin, count = time.perf_counter(), 0
-    while time.perf_counter() - begin < asked["seconds"] or count < _FEWEST_UPDATES:
-        next(updates)
-        count += 1
-    spent = time.perf_counter() - begin
+    size = asked["size"]
+    with contextlib.closing(build(without_schedule(recipe), folder)) as trainer:
+        trainer.tell("on_fit_start")
+        trainer.model.train()
+        updates = _whole_batches(trainer, size)
+        for _ in range(2):  # compile
+            next(updates)
+        begin, count = time.perf_counter(), 0
+        while time.perf_counter() - begin < asked["seconds"] or count < _FEWEST_UPDATES:
+            next(updates)
+            count += 1
+        spent = time.perf_counter() - begin
     return Trial(size, count * size / spent, _peak_memory())
 
 

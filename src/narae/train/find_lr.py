@@ -7,6 +7,7 @@ Source: L. N. Smith, "Cyclical Learning Rates for Training Neural Networks", 201
 import itertools
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -132,8 +133,8 @@ def find_lr(
     _check(lowest, highest, updates, smoothing)
     before = random_streams()
     try:
-        trainer = build(without_schedule(recipe), data_dir)
-        return _sweep(trainer, np.geomspace(lowest, highest, updates).tolist(), smoothing)
+        with closing(build(without_schedule(recipe), data_dir)) as trainer:
+            return _sweep(trainer, np.geomspace(lowest, highest, updates).tolist(), smoothing)
     finally:
         restore_random_streams(before)
 

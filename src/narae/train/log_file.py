@@ -3,7 +3,7 @@
 import errno
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ class LogFile:
         """
         lines = [*self._waiting, line]
         try:
-            self._write("".join(f"{each}\n" for each in lines).encode())
+            self.write(lines)
         except OSError as error:
             if not is_disk_full(error):
                 raise
@@ -66,7 +66,13 @@ class LogFile:
         else:
             self._waiting = []
 
-    def _write(self, data: bytes) -> None:
+    def write(self, lines: Sequence[str]) -> None:
+        """Write lines at the end; either all of them are in the file then, or none.
+
+        Raises:
+            OSError: what the operating system reports, a full disk too.
+        """
+        data = "".join(f"{each}\n" for each in lines).encode()
         try:
             new = not self.path.exists()
             with self.path.open("wb" if new else "r+b") as file:

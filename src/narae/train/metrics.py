@@ -193,7 +193,6 @@ def top_k_accuracy(targets: npt.ArrayLike, scores: npt.ArrayLike, k: int = 5) ->
 
     Raises:
         BoundsError, DataError, ShapeError: if targets and scores do not fit.
-        MissingExtraError: if scikit-learn is not installed.
 
     Example:
         >>> top_k_accuracy([0, 1], [[0.1, 0.3, 0.6], [0.2, 0.5, 0.3]], k=2)
@@ -203,13 +202,10 @@ def top_k_accuracy(targets: npt.ArrayLike, scores: npt.ArrayLike, k: int = 5) ->
     if shares.ndim != 2:
         given, rule = f"scores are {shares.shape}", "they are (items, classes)"
         raise ShapeError(explain("top_k_accuracy", given, rule))
-    if not 1 <= k < shares.shape[1]:
-        return float(k >= shares.shape[1])
-    labels = np.arange(shares.shape[1])
-    binary = shares[:, 1] - shares[:, 0] if shares.shape[1] == 2 else shares
-    if binary.ndim == 1:  # scikit-learn wants one column there, and a threshold of its own
-        return float(np.mean((binary > 0) == (true == 1)))
-    return float(_sklearn().top_k_accuracy_score(true, shares, k=k, labels=labels))
+    own = np.take_along_axis(shares, true[:, None], axis=1)  # (items, 1)
+    before = np.arange(shares.shape[1]) < true[:, None]  # (items, classes)
+    ahead = (shares > own) | ((shares == own) & before)  # of equal ones the first, as in argmax
+    return float(np.mean(ahead.sum(axis=1) < k))
 
 
 def calibration_error(
@@ -243,6 +239,21 @@ def calibration_error(
     place = np.clip(np.ceil(sure * bins).astype(int) - 1, 0, bins - 1)
     gaps = np.bincount(place, weights=right - sure, minlength=bins)
     return float(np.abs(gaps).sum() / len(true))
+
+
+def softmax(scores: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Probabilities of classes: exp(x) / sum over classes of exp(x), by rows.
+
+    Args:
+        scores: (items, classes).
+
+    Example:
+        >>> softmax(np.array([[0.0, 0.0], [1000.0, 0.0]]))
+        array([[0.5, 0.5],
+               [1. , 0. ]])
+    """
+    shifted = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
 
 
 def collect(model: Any, batches: Iterable[Any]) -> tuple[Floats, npt.NDArray[Any]]:

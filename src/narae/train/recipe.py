@@ -31,12 +31,13 @@ import importlib
 import inspect
 import random
 import sys
+import types
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -155,6 +156,11 @@ class Recipe:
         fix = f"did you mean {close[0]}?" if close else ""
         raise ConfigError(explain("settings", f"there is no setting {key!r}", rule, fix))
 
+    @property
+    def as_written(self) -> "Recipe":
+        """The recipe with the settings of its own file, and none that were chosen."""
+        return replace(self, settings=getattr(self.module, "SETTINGS", Settings()), values={})
+
     def all_settings(self) -> dict[str, Any]:
         """Every setting with its value, defaults too."""
         own = {name: option.default for name, option in self.options.items()}
@@ -162,8 +168,7 @@ class Recipe:
 
     def chosen_settings(self) -> dict[str, Any]:
         """The settings whose values are others than the recipe's own."""
-        own = replace(self, settings=getattr(self.module, "SETTINGS", Settings()), values={})
-        before = own.all_settings()
+        before = self.as_written.all_settings()
         return {key: x for key, x in self.all_settings().items() if x != before[key]}
 
     # --- its parts ----------------------------------------------------------------------------
@@ -299,10 +304,12 @@ def _options_of(function: Any) -> dict[str, Option]:
 
 
 def _annotation(parameter: inspect.Parameter) -> Any:
-    """The annotation; without one, the type of the default."""
-    if parameter.annotation is not parameter.empty:
-        return parameter.annotation
-    return Any if parameter.default is None else type(parameter.default)
+    """The annotation, with None among its values if that is the default; or the default's type."""
+    annotation, none = parameter.annotation, parameter.default is None
+    if annotation is parameter.empty:
+        return Any if none else type(parameter.default)
+    known = annotation is Any or types.NoneType in (annotation, *get_args(annotation))
+    return annotation | None if none and not known else annotation
 
 
 def _check_parts(name: str, module: ModuleType) -> None:

@@ -22,8 +22,8 @@ logger = logging.getLogger("narae.train")
 
 FORMAT = 1
 _KEYS = frozenset({"format", "about", "environment", "begun", "model", "judged", "optimizer"})
-_KEYS |= {"epoch", "updates", "batches", "whole", "every", "averages", "numbers", "callbacks"}
-_KEYS |= {"loader", "random"}
+_KEYS |= {"epoch", "updates", "batches", "whole", "validate_every", "averages"}
+_KEYS |= {"numbers", "callbacks", "loader", "random"}
 # Settings that change no number of a training which goes on.
 _HARMLESS = frozenset({"epochs", "keep", "log", "monitor", "patience", "save_steps"})
 _HARMLESS |= {"data.workers"}
@@ -46,8 +46,8 @@ def state_of(trainer: "Trainer") -> dict[str, Any]:
         "epoch": trainer.epoch,
         "updates": trainer.updates,
         "batches": trainer.batches,
-        "whole": len(trainer.data.train),
-        "every": trainer.every,
+        "whole": _whole(trainer),
+        "validate_every": trainer.validate_every,
         "averages": trainer.averages.state_dict(),
         "numbers": dict(trainer.numbers),
         "callbacks": [
@@ -69,6 +69,9 @@ def restore(trainer: "Trainer", state: Mapping[str, Any]) -> None:
     """
     check_state(state, "the state")
     check_fits(trainer, state)
+    reason = _why_again(trainer, state) if state["batches"] else ""
+    if not reason:
+        trainer.data.load_state_dict(state["loader"])  # the last one that may refuse
     restore_threads(state["environment"])
     changes = _changes(trainer, state)
     trainer.model.load_state_dict(state["model"])
@@ -77,14 +80,12 @@ def restore(trainer: "Trainer", state: Mapping[str, Any]) -> None:
     trainer.epoch, trainer.updates = int(state["epoch"]), int(state["updates"])
     trainer.numbers = {name: float(x) for name, x in state["numbers"].items()}
     trainer.averages = Averages()
-    reason = _why_again(trainer, state) if state["batches"] else ""
     if reason:
         changes.append(f"the epoch that was running begins again, for {reason}")
         trainer.batches = 0
     else:
         trainer.batches = int(state["batches"])
         trainer.averages.load_state_dict(state["averages"])
-        trainer.data.load_state_dict(state["loader"])
     for callback, own in _paired(trainer.callbacks, state["callbacks"])[0]:
         callback.load_state_dict(own)
     restore_random_streams(state["random"])
@@ -94,9 +95,15 @@ def restore(trainer: "Trainer", state: Mapping[str, Any]) -> None:
 
 def _why_again(trainer: "Trainer", state: Mapping[str, Any]) -> str:
     """Why the place in the epoch that was running cannot be found again; empty if it can."""
-    if state["whole"] != len(trainer.data.train):
-        return "it has another number of batches"
+    if list(state["whole"]) != _whole(trainer):
+        return "its batches are others in number or size"
     return "" if "train" in state["loader"] else "its data has no state_dict() to say where it was"
+
+
+def _whole(trainer: "Trainer") -> list[int]:
+    """Batches of an epoch, and samples of a batch; 0 where the loader does not say."""
+    train = trainer.data.train
+    return [len(train), getattr(train, "batch_size", None) or 0]
 
 
 # --- does it fit? -----------------------------------------------------------------------------
@@ -129,7 +136,7 @@ def check_fits(trainer: "Trainer", state: Mapping[str, Any]) -> None:
     """
     own, other = (about.get("run") for about in (trainer.about, state["about"]))
     if own and other and own != other:
-        given, rule = f"it is of the run {other}", f"this is the run {own}"
+        given, rule = f"the checkpoint is of the run {other}", f"this is the run {own}"
         raise DataError(explain("resume", given, rule))
     fix = "go on with the settings of the run, or start a new one"
     saved, mine = _shapes(state["model"]), _shapes(trainer.model.state_dict())
@@ -181,8 +188,9 @@ def _changes(trainer: "Trainer", state: Mapping[str, Any]) -> list[str]:
         for name in now
         if name not in _HARMLESS and name in before and before[name] != now[name]
     ]
-    if state["every"] != trainer.every:
-        found.append(f"validation came every {state['every']} epochs, comes every {trainer.every}")
+    before_each, each = state["validate_every"], trainer.validate_every
+    if before_each != each:
+        found.append(f"validation came every {before_each} epochs, comes every {each}")
     if state["about"].get("sha256") != trainer.about.get("sha256"):
         found.append("the recipe was changed")
     _, added, gone = _paired(trainer.callbacks, state["callbacks"])
@@ -211,7 +219,7 @@ def _paired(
     return pairs, added, [(name, int(order)) for name, order, _ in rest]
 
 
-def options_of(optimizer: Any) -> list[dict[str, Any]]:
+def group_options(optimizer: Any) -> list[dict[str, Any]]:
     """The settings of an optimizer's groups: learning rates and the like."""
     return [
         {

@@ -7,8 +7,8 @@ from narae.base.errors import ConfigError, explain
 
 _SHARES = ("ema", "swa", "smoothing")  # from 0 to below 1
 _AMOUNTS = ("clip", "mixup", "cutmix", "input_noise", "weight_noise", "l1", "l2")
-_COUNTS = {"epochs": 1, "accumulate": 1, "every": 0, "patience": 0, "save_steps": 0, "keep": 1}
-_COUNTS["thaw"] = 0
+_COUNTS = {"epochs": 1, "accumulate": 1, "validate_every": 0, "patience": 0, "unfreeze": 0}
+_COUNTS |= {"save_steps": 0, "keep": 1}
 _LOGS = ("jsonl", "csv", "tensorboard", "mlflow", "wandb")
 
 
@@ -19,7 +19,8 @@ class Settings:
     Attributes:
         epochs: passes over the training data.
         seed: of every random number in the run.
-        every: epochs from validation to validation; 0: 1, or a twentieth of more than 50 epochs.
+        validate_every: epochs from validation to validation; 0: 1, or a twentieth of more than 50
+            epochs.
         compile: make each step one program.
         precision: "float32", or "bfloat16" for `autocast`.
         accumulate: batches whose gradients are added up before an update.
@@ -37,7 +38,7 @@ class Settings:
             for the time of a forward and backward pass.
         l1, l2: factors of the sum of |w| and of w² / 2 of all weights, added to the loss.
         freeze: names of modules that do not learn at first, with commas between them.
-        thaw: the epoch (1 is the first) from which on they do; 0: never.
+        unfreeze: the epoch (1 is the first) from which on they do; 0: never.
         save_steps: updates from checkpoint to checkpoint within an epoch; 0: none.
         keep: how many of the newest checkpoints stay.
         log: where numbers go beside metrics.jsonl, names with commas: csv, tensorboard, mlflow,
@@ -46,7 +47,7 @@ class Settings:
 
     epochs: int = 10
     seed: int = 0
-    every: int = 0
+    validate_every: int = 0
     compile: bool = True
     precision: str = "float32"
     accumulate: int = 1
@@ -63,7 +64,7 @@ class Settings:
     l1: float = 0.0
     l2: float = 0.0
     freeze: str = ""
-    thaw: int = 0
+    unfreeze: int = 0
     save_steps: int = 0
     keep: int = 2
     log: str = "jsonl"
@@ -85,9 +86,9 @@ class Settings:
         return replace(self, **{name: x for name, x in values.items() if x is not None})
 
     @property
-    def validate_every(self) -> int:
-        """`every`, or what 0 stands for."""
-        return self.every or (1 if self.epochs <= 50 else self.epochs // 20)
+    def epochs_per_validation(self) -> int:
+        """`validate_every`, or what 0 stands for."""
+        return self.validate_every or (1 if self.epochs <= 50 else self.epochs // 20)
 
 
 SETTING_NAMES = tuple(field.name for field in fields(Settings))

@@ -1,5 +1,6 @@
 """The training loop: epochs, batches, steps. Whatever else a run does is a callback's."""
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,8 +12,9 @@ from narae.tensors.compilation import compile as compile_step
 
 from .averages import Averages, Numbers, prefixed
 from .callback import Callback, listeners_of
+from .checks import at_least
 from .data import Data, items_of
-from .resume import options_of, restore, state_of
+from .resume import group_options, logger, restore, state_of
 from .step import Forward, Loss, Metrics, Step, inputs_then_target, no_metrics
 
 Evaluate = Callable[[Any, Any], Numbers]
@@ -38,7 +40,7 @@ class Trainer:
         evaluate: evaluate(model, batches), numbers that are no means; at each validation.
         callbacks: who else takes part.
         epochs: how many passes over the training data there are in all.
-        every: epochs from validation to validation; there is always one after the last.
+        validate_every: epochs from validation to validation; there is always one after the last.
         accumulate: batches whose gradients are added up before an update.
         precision: "float32", or "bfloat16" for `autocast`.
         compile: make each step one program.
@@ -52,6 +54,9 @@ class Trainer:
         validated: whether the last epoch was followed by a validation.
         about: what a checkpoint tells of the run: recipe, its SHA-256, settings.
         begun: the settings of the optimizer's groups at the beginning.
+
+    Raises:
+        ConfigError: for another precision, negative `epochs`, or a count below 1.
 
     Example:
         >>> from narae import nn, optim
@@ -79,7 +84,7 @@ class Trainer:
         evaluate: Evaluate | None = None,
         callbacks: Sequence[Callback] = (),
         epochs: int = 1,
-        every: int = 1,
+        validate_every: int = 1,
         accumulate: int = 1,
         precision: str = "float32",
         compile: bool = True,
@@ -89,7 +94,9 @@ class Trainer:
             raise ConfigError(explain("Trainer", f"precision is {precision!r}", rule))
         self.data, self.model, self.loss, self.optimizer = data, model, loss, optimizer
         self.metrics, self.forward, self.count, self.evaluate = metrics, forward, count, evaluate
-        self.epochs, self.every, self.accumulate = epochs, every, accumulate
+        self.epochs = at_least("Trainer", "epochs", epochs, 0)
+        self.validate_every = at_least("Trainer", "validate_every", validate_every)
+        self.accumulate = at_least("Trainer", "accumulate", accumulate)
         self.precision = precision
         self.callbacks: list[Callback] = []
         self.add_callbacks(callbacks)
@@ -99,7 +106,7 @@ class Trainer:
         self.averages, self.numbers = Averages(), Numbers()
         self.stop, self.interrupted, self.judged, self.validated = "", False, model, False
         self.about: dict[str, Any] = {}
-        self.begun = options_of(optimizer)
+        self.begun = group_options(optimizer)
 
     def add_callbacks(self, callbacks: Sequence[Callback]) -> None:
         """Let more callbacks take part, each in its order."""
@@ -149,13 +156,35 @@ class Trainer:
 
     def fit(self) -> Numbers:
         """Train until all epochs are done or someone says stop; the numbers of the last epoch."""
+        try:
+            return self._fit()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Close all callbacks; `fit` ends with it.
+
+        Where one cannot be closed, the others are, and its error is raised then. It does not take
+        the place of an error that is on its way: then a warning says it.
+        """
+        failures: list[Exception] = []
+        for callback in self.callbacks:
+            try:
+                callback.close()
+            except Exception as error:
+                failures.append(error)
+                logger.warning("%s could not be closed: %s", type(callback).__name__, error)
+        if failures and sys.exception() is None:
+            raise failures[0]
+
+    def _fit(self) -> Numbers:
         self.tell("on_fit_start")
         while self.epoch < self.epochs and not self.stop:
             if not self._train_epoch():
                 break  # in the middle of an epoch: state_dict says where
             self.numbers = prefixed("train_", self.averages.values())
             self.averages, self.epoch = Averages(), self.epoch + 1
-            self.validated = self.epoch % self.every == 0 or self.epoch == self.epochs
+            self.validated = self.epoch % self.validate_every == 0 or self.epoch == self.epochs
             if self.validated:
                 self.numbers |= prefixed("val_", self.validate())
             self.tell("on_epoch_end")

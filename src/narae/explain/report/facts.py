@@ -1,7 +1,7 @@
 """What a report is made of: read from a run's folder, and computed with its best model."""
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +11,22 @@ import numpy.typing as npt
 from narae.base.errors import FileFormatError, NaraeError
 from narae.io import read_records
 from narae.tensors import Tensor, no_grad
-from narae.train.building import build
+from narae.train.answers import Answers, Mistake, answers_of
 from narae.train.data import items_of
 from narae.train.example import Example
 from narae.train.metrics import confusion_matrix
 from narae.train.recipe import Recipe
 from narae.train.resume import random_streams, restore_random_streams
 from narae.train.runs.folder import TIMING, History, RunFolder
+from narae.train.runs.result_file import Best
 from narae.train.runs.run_file import Plan
 from narae.train.runs.saved import SavedRun, find_run, load_run
+from narae.train.runs.table import best_epoch
+from narae.train.trainer import Trainer
 
 from .layers import LayerStatistics, layer_statistics
-from .mistakes import Mistake, is_picture, wrong_classes, wrong_numbers
 
-Array = npt.NDArray[Any]
-_MOST_SCATTERED = 600
+_MOST_SCATTERED, _MOST_NUMBERS = 600, 10
 _LAYER_SAMPLES = 64
 _MOST_EXAMPLES = 12
 _LARGEST = 1e15  # seconds, samples, epochs: what is more is damage
@@ -72,6 +73,11 @@ class Facts:
     examples: list[Example] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def best_epoch(self) -> Best | None:
+        """The best epoch by the number that the run went by; None if there is none."""
+        return best_epoch(self.history, str(self.plan.settings.get("monitor", "")))
+
 
 def gather(
     path: Path | None = None, recipe: str | None = None, data_dir: Path | None = None
@@ -105,7 +111,7 @@ def gather(
 def _look(facts: Facts, path: Path, recipe: str | None, data_dir: Path | None) -> None:
     try:
         facts.recipe = facts.folder.recipe(recipe)
-        facts.own = own_settings(facts.recipe)
+        facts.own = facts.recipe.as_written.all_settings()
         run = load_run(path, recipe)
     except NaraeError as error:
         if recipe is not None:
@@ -114,20 +120,9 @@ def _look(facts: Facts, path: Path, recipe: str | None, data_dir: Path | None) -
         return
     facts.epoch, facts.best = run.epoch, run.path == facts.folder.best
     try:
-        _judge(facts, run, data_dir or _recorded_data_dir(facts.plan))
+        _judge(facts, run, data_dir)
     except NaraeError as error:
         facts.notes.append(f"Without the data: {error}")
-
-
-def _recorded_data_dir(plan: Plan) -> Path | None:
-    place = plan.options.get("data_dir")
-    return Path(place) if isinstance(place, str) and Path(place).exists() else None
-
-
-def own_settings(recipe: Recipe) -> dict[str, Any]:
-    """What a recipe says itself, whatever was chosen."""
-    common = getattr(recipe.module, "SETTINGS", recipe.settings)
-    return replace(recipe, settings=common, values={}).all_settings()
 
 
 def _timing(folder: RunFolder) -> list[dict[str, Any]]:
@@ -145,14 +140,15 @@ def _timing(folder: RunFolder) -> list[dict[str, Any]]:
 
 # --------------------------------------------------------------------------------- with the model
 def _judge(facts: Facts, run: SavedRun, data_dir: Path | None) -> None:
-    trainer = build(run.recipe, data_dir)
-    trainer.model.load_state_dict(run.model.state_dict())
-    trainer.judged = trainer.model
+    trainer = run.trainer(data_dir)
     facts.classes = [str(name) for name in trainer.data.classes]
     facts.numbers = trainer.validate()
-    facts.samples = sum(items_of(batch) for batch in trainer.data.test)
-    _compare(facts, _answers(trainer, len(facts.classes)))
-    _add_pictures(facts.mistakes, trainer.data.test)
+    answers = answers_of(trainer, trainer.data.test)
+    if answers is None:
+        facts.samples = sum(map(items_of, trainer.data.test))
+    else:
+        facts.samples = len(answers.said)
+        _compare(facts, answers)
     facts.layers = _layers(trainer)
     show = run.recipe.part("examples")
     if show is not None:
@@ -162,61 +158,18 @@ def _judge(facts: Facts, run: SavedRun, data_dir: Path | None) -> None:
         facts.examples = [x for x in found if isinstance(x, Example)][:_MOST_EXAMPLES]
 
 
-def _answers(trainer: Any, classes: int) -> list[tuple[Array, Array]]:
-    """Outputs and targets of all test batches; none where an item has no single answer."""
-    trainer.judged.eval()
-    found = []
-    with no_grad():
-        for batch in trainer.data.test:
-            out, target = trainer.forward(trainer.judged, tuple(batch))
-            if not _is_one_answer(out, target, classes):
-                return []
-            found.append((np.asarray(out), np.asarray(target)))
-    return found
-
-
-def _is_one_answer(out: Any, target: Any, classes: int) -> bool:
-    """Whether each item has one class with scores for all, or one number with another."""
-    if not (isinstance(out, Tensor) and isinstance(target, Tensor)):
-        return False
-    whole = np.asarray(target).dtype.kind in "iub"
-    if whole:
-        return classes > 1 and tuple(out.shape) == (*target.shape, classes) and target.ndim == 1
-    return out.numel() == target.numel() == len(target)
-
-
-def _compare(facts: Facts, batches: list[tuple[Array, Array]]) -> None:
-    if not batches:
+def _compare(facts: Facts, answers: Answers) -> None:
+    true, said = answers.targets, answers.said
+    if facts.classes:
+        facts.confusion = confusion_matrix(true, said, len(facts.classes))
+        facts.mistakes = answers.worst
         return
-    outputs = np.concatenate([out for out, _ in batches])
-    targets = np.concatenate([target for _, target in batches])
-    if targets.dtype.kind in "iub":
-        predicted = outputs.argmax(axis=1)
-        facts.confusion = confusion_matrix(targets, predicted, len(facts.classes))
-        facts.mistakes = wrong_classes(outputs, targets, facts.classes)
-        return
-    true, said = targets.ravel(), outputs.ravel()
     every = math.ceil(len(true) / _MOST_SCATTERED)
     facts.pairs = list(zip(true[::every].tolist(), said[::every].tolist(), strict=True))
-    facts.mistakes = wrong_numbers(said, true)
+    facts.mistakes = answers.worst[:_MOST_NUMBERS]
 
 
-def _add_pictures(mistakes: list[Mistake], batches: Any) -> None:
-    """Give each mistake its input, going through the test data once more."""
-    wanted = {mistake.place: index for index, mistake in enumerate(mistakes)}
-    first = 0
-    for batch in batches if wanted else ():
-        inputs = next((x for x in batch if isinstance(x, Tensor)), None)
-        if inputs is None or not is_picture(np.asarray(inputs[0])):
-            return
-        for place in range(first, first + len(inputs)):
-            if place in wanted:
-                picture = np.asarray(inputs[place - first])
-                mistakes[wanted[place]] = replace(mistakes[wanted[place]], picture=picture)
-        first += len(inputs)
-
-
-def _layers(trainer: Any) -> list[LayerStatistics]:
+def _layers(trainer: Trainer) -> list[LayerStatistics]:
     batch = tuple(next(iter(trainer.data.test)))
     if all(isinstance(x, Tensor) and len(x.shape) for x in batch):
         batch = tuple(x[:_LAYER_SAMPLES] for x in batch)

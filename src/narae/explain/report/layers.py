@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from narae.tensors import Tensor
+from narae.train.data import first_tensor
 
 Array = npt.NDArray[Any]
 _BINS = 24
@@ -84,21 +85,11 @@ def _is_shown(module: Any) -> bool:
 
 def _watch(layer: LayerStatistics) -> Callable[[Any, Any, Any], None]:
     def after(module: Any, inputs: Any, out: Any) -> None:
-        tensor = _first_tensor(out)
+        tensor = first_tensor(out)
         if tensor is not None and layer.shape is None:  # of a layer used twice, the first time
             _describe_output(layer, np.asarray(tensor.detach()))
 
     return after
-
-
-def _first_tensor(out: Any) -> Tensor | None:
-    if isinstance(out, Tensor):
-        return out
-    if isinstance(out, dict):
-        out = list(out.values())
-    if isinstance(out, (list, tuple)):
-        return next((x for x in map(_first_tensor, out) if x is not None), None)
-    return None
 
 
 def _describe_output(layer: LayerStatistics, out: Array) -> None:

@@ -5,8 +5,11 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from narae.train.callbacks.checkpoints import best_by, is_small_better
+from narae.train.answers import Mistake
+from narae.train.callbacks.timing import PARTS
+from narae.train.figures import is_picture
 from narae.train.progress import format_metric, format_seconds
+from narae.train.runs.table import word_of
 
 from .charts import (
     escaped,
@@ -20,14 +23,13 @@ from .charts import (
 )
 from .facts import Facts
 from .layers import LayerStatistics
-from .mistakes import Mistake, data_uri, is_picture
+from .png import data_uri
 
 _LOG_FROM_RATIO = 50.0
 _MOST_CLASSES, _WORST_CLASSES = 20, 15
 _MOST_CONFUSIONS = 8
 _MOST_BARS = 60
 _LARGEST_EXAMPLE = 640  # pixels: a recipe draws fine lines and names
-_PARTS = ("data", "step", "validation", "saving")
 _NAMES = {"lr": "learning rate", "grad_norm": "gradient norm"}
 
 
@@ -96,17 +98,18 @@ def _tile(name: str, value: str, under: str = "") -> str:
 
 def _tiles(facts: Facts) -> list[tuple[str, str, str]]:
     tiles = []
-    monitor, epoch, value = best_epoch(facts)
-    if epoch:
-        tiles.append((f"best {readable(monitor)}", _value(monitor, value), f"epoch {epoch}"))
-    other = "val_loss" if monitor != "val_loss" else "train_loss"
-    losses = facts.history.get(other, [])
-    if epoch and len(losses) >= epoch:
-        tiles.append((readable(other), _value(other, losses[epoch - 1]), f"epoch {epoch}"))
+    best = facts.best_epoch
+    if best is not None:
+        under = f"epoch {best.epoch}"
+        tiles.append((f"best {readable(best.name)}", _value(best.name, best.value), under))
+        other = "val_loss" if best.name != "val_loss" else "train_loss"
+        losses = facts.history.get(other, [])
+        if len(losses) >= best.epoch:
+            tiles.append((readable(other), _value(other, losses[best.epoch - 1]), under))
     done, asked = len(_longest(facts.history)), facts.plan.settings.get("epochs")
     tiles.append(("epochs", f"{done} of {asked}" if done != asked else f"{done}", _status(facts)))
     seconds = sum(record.get("seconds", 0.0) for record in facts.timing)
-    speed = samples_a_second(facts.timing)
+    speed = _samples_a_second(facts.timing)
     if seconds:
         tiles.append(("time", format_seconds(seconds), f"{speed:,.0f} samples/s" if speed else ""))
     parameters = facts.plan.about.get("parameters")
@@ -139,19 +142,6 @@ def readable(name: str) -> str:
     return _NAMES.get(name, name.replace("_", " "))
 
 
-def best_epoch(facts: Facts) -> tuple[str, int, float]:
-    """By which number epochs are judged, the best of them and its value; 0 if there is none."""
-    finals = {name: values[-1] for name, values in facts.history.items() if values}
-    monitor = str(facts.plan.settings.get("monitor") or best_by(finals))
-    values = facts.history.get(monitor, [])
-    known = [(x, index + 1) for index, x in enumerate(values) if math.isfinite(x)]
-    if not known:
-        return monitor, 0, math.nan
-    pick = min if is_small_better(monitor) else max
-    value = pick(x for x, _ in known)
-    return monitor, next(epoch for x, epoch in known if x == value), value
-
-
 def _longest(history: Mapping[str, Sequence[float]]) -> Sequence[float]:
     return max(history.values(), key=len, default=[])
 
@@ -159,8 +149,8 @@ def _longest(history: Mapping[str, Sequence[float]]) -> Sequence[float]:
 # ------------------------------------------------------------------------------------------ curves
 def curves(facts: Facts) -> str:
     """A chart for the loss and for each other number, training and validation together."""
-    epoch = best_epoch(facts)[1]
-    mark = (float(epoch), f"best: {epoch}") if epoch else None
+    best = facts.best_epoch
+    mark = None if best is None else (float(best.epoch), f"best: {best.epoch}")
     charts = [_curve(name, lines, mark) for name, lines in grouped(facts.history).items()]
     return section("Curves", f'<div class="cards">{"".join(charts)}</div>' if charts else "")
 
@@ -283,7 +273,7 @@ def _class_table(counts: Any, names: Sequence[str]) -> str:
 
 
 def _errors(mistakes: Sequence[Mistake]) -> str:
-    rows = [(f"{x.place:,}", x.target, x.predicted, short(x.weight)) for x in mistakes]
+    rows = [(f"{x.place:,}", f"{x.target:.6g}", f"{x.said:.6g}", short(x.weight)) for x in mistakes]
     return table(("sample", "true", "predicted", "off by"), rows, numbers=(0, 1, 2, 3))
 
 
@@ -295,23 +285,29 @@ def worst(facts: Facts) -> str:
         '<p class="soft">wrong, and surest of it: true → predicted, how sure, '
         "which of the test data</p>"
     )
-    if all(mistake.picture is not None for mistake in facts.mistakes):
-        pictures = "".join(map(_picture, facts.mistakes))
+    names = facts.classes
+    if all(is_picture(mistake.input) for mistake in facts.mistakes):
+        pictures = "".join(_picture(mistake, names) for mistake in facts.mistakes)
         return section("Worst mistakes", lead, card("", f'<div class="mistakes">{pictures}</div>'))
     rows = [
-        (f"{x.place:,}", escaped(x.target), escaped(x.predicted), percent(x.weight))
+        (f"{x.place:,}", *map(escaped, _names_of(x, names)), percent(x.weight))
         for x in facts.mistakes
     ]
     head = ("sample", "true", "predicted", "sure")
     return section("Worst mistakes", lead, card("", table(head, rows, numbers=(0, 3))))
 
 
-def _picture(mistake: Mistake) -> str:
-    assert mistake.picture is not None, "asked before"
-    words = f"{mistake.target}, taken for {mistake.predicted}"
+def _names_of(mistake: Mistake, names: Sequence[str]) -> tuple[str, str]:
+    return names[int(mistake.target)], names[int(mistake.said)]
+
+
+def _picture(mistake: Mistake, names: Sequence[str]) -> str:
+    assert mistake.input is not None, "asked before"
+    true, said = _names_of(mistake, names)
+    words = f"{true}, taken for {said}"
     return (
-        f'<figure><img src="{data_uri(mistake.picture)}" alt="{escaped(words)}">'
-        f"<figcaption>{escaped(mistake.target)} → <b>{escaped(mistake.predicted)}</b><br>"
+        f'<figure><img src="{data_uri(mistake.input)}" alt="{escaped(words)}">'
+        f"<figcaption>{escaped(true)} → <b>{escaped(said)}</b><br>"
         f'<span class="soft">{mistake.weight:.0%} · #{mistake.place:,}</span>'
         "</figcaption></figure>"
     )
@@ -380,13 +376,13 @@ def timing(facts: Facts) -> str:
         return ""
     rows, labels = _merged(records)
     chart = stacked_bars(
-        rows, _PARTS, title="seconds by epoch", labels=labels, form=format_seconds_short
+        rows, PARTS, title="seconds by epoch", labels=labels, form=format_seconds_short
     )
     total = sum(record["seconds"] for record in records)
-    sums = {part: sum(record.get(part, 0.0) for record in records) for part in _PARTS}
+    sums = {part: sum(record.get(part, 0.0) for record in records) for part in PARTS}
     shares = [
         f'<span><i class="b{index}"></i>{part} <b>{sums[part] / total:.0%}</b></span>'
-        for index, part in enumerate(_PARTS)
+        for index, part in enumerate(PARTS)
     ]
     legend = f'<div class="legend">{"".join(shares)}</div>'
     points = {"samples/s": [(x["epoch"], _speed(x)) for x in records if _speed(x)]}
@@ -409,7 +405,7 @@ def _merged(records: Sequence[Mapping[str, Any]]) -> tuple[list[dict[str, float]
     rows, labels = [], []
     for start in range(0, len(records), every):
         group = records[start : start + every]
-        mean = {part: sum(x.get(part, 0.0) for x in group) / len(group) for part in _PARTS}
+        mean = {part: sum(x.get(part, 0.0) for x in group) / len(group) for part in PARTS}
         rows.append(mean)
         labels.append(f"epoch {group[0]['epoch']}")
     return rows, labels
@@ -435,7 +431,7 @@ def _speed(record: Mapping[str, Any]) -> float:
     return record.get("samples", 0) / seconds if seconds > 0 else 0.0
 
 
-def samples_a_second(timing: Sequence[Mapping[str, Any]]) -> float:
+def _samples_a_second(timing: Sequence[Mapping[str, Any]]) -> float:
     """The usual speed of training, without validation and saving; 0 if it is not known."""
     speeds = [_speed(record) for record in timing if _speed(record)]
     return statistics.median(speeds) if speeds else 0.0
@@ -449,10 +445,12 @@ def details(facts: Facts) -> str:
     changed = facts_table(chosen) or '<p class="soft">those of the recipe</p>'
     every = facts_table({name: _plain(value) for name, value in plan.settings.items()})
     everything = f"<details><summary>all settings</summary>{every}</details>"
-    where = {"folder": facts.folder.path, "recipe": plan.file or plan.recipe}
+    where: dict[str, Any] = {"folder": facts.folder.path, "recipe": plan.file or plan.recipe}
     where |= {"started": plan.started.replace("T", " ")[:19], "command": " ".join(plan.command)}
     where |= {"git": _git(plan.git)} | dict(plan.options) | dict(plan.machine)
-    where |= {"versions": ", ".join(f"{name} {x}" for name, x in plan.versions.items())}
+    where |= {name: plan.environment.get(name) for name in ("executor", "threads")}
+    versions = plan.environment.get("versions", {})
+    where |= {"versions": ", ".join(f"{name} {x}" for name, x in versions.items())}
     changes = "".join(
         f'<p class="soft">after epoch {escaped(change.get("epoch"))}: '
         f"{escaped(_pairs(change.get('settings')))}</p>"
@@ -463,20 +461,12 @@ def details(facts: Facts) -> str:
 
 
 def _change(facts: Facts, name: str, value: Any) -> str:
-    own = facts.own.get(name)
-    return _plain(value) if own is None else f"{_plain(value)} (recipe: {_plain(own)})"
+    own = f" (recipe: {_plain(facts.own[name])})" if name in facts.own else ""
+    return _plain(value) + own
 
 
 def _plain(value: Any) -> str:
-    if value == "":
-        return "–"
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(str, value))
-    return (
-        {True: "yes", False: "no", None: "none"}.get(value, str(value))
-        if (value is None or isinstance(value, bool))
-        else str(value)
-    )
+    return "–" if value == "" else word_of(value)
 
 
 def _pairs(settings: Any) -> str:

@@ -34,18 +34,15 @@ FLOPS_PER_NANOSECOND = 50
 ROWS_OF_A_PIECE = 32
 
 
-def lower_product_unit(lowering: "Lowering", unit: Unit) -> bool:
-    """Make the tasks of a matrix product or a convolution; False if NumPy has to do it."""
-    node = unit.node
-    assert node is not None
-    if node.outputs[0].dtype.kind not in "fV":  # whole numbers: NumPy; V: bfloat16
-        return False
-    if node.operation is p.matmul:
-        _lower_matmul(lowering, unit)
-        return True
+def lower_product_unit(lowering: "Lowering", unit: Unit) -> None:
+    """Make the tasks of a matrix product or a convolution."""
     from .convolutions import lower_convolution
 
-    return lower_convolution(lowering, unit)
+    assert unit.node is not None
+    if unit.node.operation is p.matmul:
+        _lower_matmul(lowering, unit)
+    else:
+        lower_convolution(lowering, unit)
 
 
 def bias_of(lowering: "Lowering", unit: Unit) -> Buffer | None:

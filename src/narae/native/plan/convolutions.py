@@ -45,7 +45,7 @@ class Picture(NamedTuple):
         return self.ref.layout.offset
 
 
-def lower_convolution(lowering: "Lowering", unit: Unit) -> bool:
+def lower_convolution(lowering: "Lowering", unit: Unit) -> None:
     """Make the tasks of a convolution or one of its gradients."""
     node = unit.node
     assert node is not None
@@ -56,7 +56,6 @@ def lower_convolution(lowering: "Lowering", unit: Unit) -> bool:
         _grad_x(lowering, node)
     else:
         _grad_w(lowering, node)
-    return True
 
 
 def _picture(lowering: "Lowering", value: Value) -> Picture:

@@ -315,6 +315,8 @@ class Graph:
             unit = self.maker.get(id(base))
             if unit is None or unit.node is None or unit.bias is not None:
                 continue
+            if not is_compiled_product(unit.node):
+                continue
             vector = self.follow(bias)[0]
             before = self.maker.get(id(vector))
             if before is not None and (before.last > unit.first or _depends(before, unit)):
@@ -402,11 +404,22 @@ def _channels_last(program: Program) -> set[int]:
 # --- kinds of nodes ---------------------------------------------------------------------------
 
 
+def is_empty(node: Node) -> bool:
+    """Whether something that it reads or makes has no elements: NumPy does it then."""
+    values = (*node.operands, *node.outputs)
+    return any(0 in x.shape for x in values if isinstance(x, Value))
+
+
+def is_compiled_product(node: Node) -> bool:
+    """Whether it is a product that NumPy need not do, as it does those of whole numbers."""
+    is_float = node.outputs[0].dtype.kind in "fV"  # V: bfloat16
+    return node.operation in PRODUCTS and is_float and not is_empty(node)
+
+
 def is_fusible(node: Node) -> bool:
     """Whether a loop nest can compute it."""
     operation: Any = node.operation
-    out = node.outputs[0]
-    if 0 in out.shape or any(isinstance(x, Value) and 0 in x.shape for x in node.operands):
+    if is_empty(node):
         return False
     if operation.kind == "reduction":
         return operation.name in _REDUCTIONS
@@ -434,7 +447,7 @@ def is_inlined(node: Node) -> bool:
     operation: Any = node.operation
     out = node.outputs[0] if node.outputs else None
     if operation in (p.full, p.iota):
-        return True
+        return not is_empty(node)
     if out is None or not is_fusible(node) or operation.kind != "elementwise":
         return False
     values = [x for x in node.operands if isinstance(x, Value)]

@@ -19,7 +19,7 @@ from . import layout as lay
 from .buffers import Buffer, Ref, Task
 from .contractions import lower_product_unit
 from .fused import lower_group
-from .graph import ASSEMBLIES, PRODUCTS, SCATTERS, Graph, Hints, Unit
+from .graph import ASSEMBLIES, SCATTERS, Graph, Hints, Unit, is_compiled_product, is_empty
 from .groups import start_group, view_layout
 from .halo import Halo, border_task, halos
 from .layout import Layout
@@ -82,9 +82,10 @@ class Lowering:
             return
         node = unit.node
         assert node is not None
-        empty = any(0 in x.shape for x in (*node.operands, *node.outputs) if isinstance(x, Value))
-        if node.operation in PRODUCTS and not empty and lower_product_unit(self, unit):
+        if is_compiled_product(node):
+            lower_product_unit(self, unit)
             return
+        empty = is_empty(node)
         if node.operation in ASSEMBLIES and not empty:
             lower_assembly(self, node)
             return

@@ -1,21 +1,19 @@
 """Saving a run, so that it can go on, and the best model of it."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from narae.base.errors import ConfigError, DataError, explain
 
 from ..callback import Callback
-from ..checkpoint_folder import BEST, CheckpointFolder, read_checkpoint
+from ..checkpoint_folder import CheckpointFolder, read_checkpoint
+from ..checks import at_least
 from ..log_file import is_disk_full
+from ..monitor import BestSoFar, best_by, monitored
 from ..resume import logger
 from ..trainer import Trainer
-
-__all__ = ["BEST", "Checkpoints", "best_by", "is_better", "is_small_better"]
-
-
-_NONE = (0, float("nan"), 0)  # the best epoch, its number, its update: there is none yet
 
 
 class Checkpoints(Callback):
@@ -26,31 +24,40 @@ class Checkpoints(Callback):
     and if that is not enough, a warning says so, and the next moment is tried.
 
     Args:
-        folder: where to.
+        folder: where to: a path, or a folder of checkpoints.
         monitor: the number that says which epoch is best; "val_accuracy" and the like are better
             the larger they are, losses and errors the smaller. Empty: accuracy, or the loss.
         save_steps: updates from checkpoint to checkpoint within an epoch; 0: none.
-        keep: how many of the newest stay.
+        keep: how many of the newest stay, at least 1.
 
     Attributes:
         best_epoch, best_value: the best epoch so far, and its number; 0 and NaN before the first.
         failure: why the last checkpoint, or the best model, could not be written; empty if it was.
 
+    Raises:
+        ConfigError: if nothing would stay, or `save_steps` is negative.
+
     Example:
-        >>> import pathlib, tempfile
-        >>> folder = CheckpointFolder(pathlib.Path(tempfile.mkdtemp()))
-        >>> Checkpoints(folder, monitor="val_loss", save_steps=100, keep=3).best_epoch
+        >>> Checkpoints("runs/mine", monitor="val_loss", save_steps=100, keep=3).best_epoch
         0
     """
 
     order = 90
 
     def __init__(
-        self, folder: CheckpointFolder, monitor: str = "", save_steps: int = 0, keep: int = 2
+        self,
+        folder: str | Path | CheckpointFolder,
+        monitor: str = "",
+        save_steps: int = 0,
+        keep: int = 2,
     ) -> None:
-        self.folder, self.monitor = folder, monitor
-        self.save_steps, self.keep = save_steps, keep
-        self._best = self._second = _NONE
+        if not isinstance(folder, CheckpointFolder):
+            folder = CheckpointFolder(Path(folder))
+        self.folder: CheckpointFolder = folder
+        self.monitor = monitor
+        self.save_steps = at_least("Checkpoints", "save_steps", save_steps, 0)
+        self.keep = at_least("Checkpoints", "keep", keep)
+        self._best = self._second = BestSoFar()
         self.failure, self._owes_best = "", False
         self._best_of: dict[int, int] = {}  # for each checkpoint, the best one that it knows of
         self._saved: tuple[int, int] | None = None  # epoch and update of the newest
@@ -58,16 +65,16 @@ class Checkpoints(Callback):
     @property
     def best_epoch(self) -> int:
         """0 before the first."""
-        return self._best[0]
+        return self._best.epoch
 
     @property
     def best_value(self) -> float:
         """NaN before the first."""
-        return self._best[1]
+        return self._best.value
 
     @property
     def _best_step(self) -> int:
-        return self._best[2]
+        return self._best.updates
 
     # --- when -------------------------------------------------------------------------------
 
@@ -97,11 +104,10 @@ class Checkpoints(Callback):
         """Save, and keep the model if it is the best so far."""
         if trainer.validated:
             name = self.monitor = self.monitor or best_by(trainer.numbers)
-            self._check(name, trainer)
-            value = trainer.numbers[name]
-            if not self.best_epoch or is_better(name, value, self.best_value):
+            value = monitored("Checkpoints", name, trainer.numbers)
+            if self._best.is_beaten_by(name, value):
                 self._second = self._best
-                self._best = trainer.epoch, value, trainer.updates
+                self._best = BestSoFar(trainer.epoch, value, trainer.updates)
         if trainer.validated or trainer.stop:
             self._save(trainer)
 
@@ -109,12 +115,6 @@ class Checkpoints(Callback):
         """Save if the user's stop came after this callback was asked last."""
         if not trainer.finished and self._saved != (trainer.epoch, trainer.updates):
             self._save(trainer)
-
-    def _check(self, name: str, trainer: Trainer) -> None:
-        if name not in trainer.numbers:
-            given = f"there is no number {name!r}"
-            rule = f"an epoch has {', '.join(trainer.numbers)}"
-            raise ConfigError(explain("Checkpoints", given, rule, "monitor one of these"))
 
     # --- saving -----------------------------------------------------------------------------
 
@@ -157,7 +157,7 @@ class Checkpoints(Callback):
             logger.warning(
                 "the best model so far, of epoch %d, is lost: %s", self.best_epoch, error
             )
-            self._best, self._owes_best = _NONE, False
+            self._best, self._owes_best = BestSoFar(), False
             return None
 
     def _try(self, what: str, write: Callable[[], Any]) -> str:
@@ -234,36 +234,12 @@ class Checkpoints(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Which epoch was best, and which checkpoints know of which best one."""
-        best = {"epoch": self.best_epoch, "value": self.best_value, "step": self._best_step}
         known = [[*each] for each in sorted(self._best_of.items())]
-        return {"monitor": self.monitor, "best": best, "best_of": known}
+        return {"monitor": self.monitor, "best": asdict(self._best), "best_of": known}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Remember it again; by another number, no epoch is the best yet."""
-        best = state["best"]
-        self._best = int(best["epoch"]), float(best["value"]), int(best["step"])
-        if self.monitor not in ("", state["monitor"]):
-            self._best = _NONE
+        same = self.monitor in ("", state["monitor"])
+        self._best = BestSoFar(**state["best"]) if same else BestSoFar()
         self.monitor = self.monitor or str(state["monitor"])
         self._best_of = {int(step): int(known) for step, known in state["best_of"]}
-
-
-def best_by(numbers: dict[str, float]) -> str:
-    """The number that an epoch is judged by unless the user says another."""
-    return "val_accuracy" if "val_accuracy" in numbers else "val_loss"
-
-
-def is_better(name: str, one: float, other: float) -> bool:
-    """Whether a number is better than another one of the same name.
-
-    >>> is_better("val_loss", 0.1, 0.2), is_better("val_accuracy", 0.1, 0.2)
-    (True, False)
-    """
-    return one < other if is_small_better(name) else one > other
-
-
-def is_small_better(name: str) -> bool:
-    """Whether a number is better the smaller it is, by its name."""
-    return any(
-        word in name for word in ("loss", "error", "perplexity", "mse", "mae", "rmse", "wer")
-    )

@@ -3,12 +3,12 @@
 from narae.nn.utils import clip_grad_norm_
 
 from ..callback import Callback
+from ..checks import positive
 from ..step import Step
-from .mixup import positive
 
 
 class ClipGradients(Callback):
-    """Scales all gradients of an update down to a total norm of at most `norm`.
+    """Scales all gradients of an update down to a total norm of at most `max_norm`.
 
     The norm before is averaged and shown as "grad_norm".
 
@@ -16,20 +16,20 @@ class ClipGradients(Callback):
     algorithm 1.
 
     Args:
-        norm: the largest norm.
+        max_norm: the largest norm.
 
     Raises:
         ConfigError: if it is not positive.
 
-    >>> ClipGradients(1).norm
+    >>> ClipGradients(1).max_norm
     1.0
     """
 
     order = 40
 
-    def __init__(self, norm: float) -> None:
-        self.norm = positive("ClipGradients", "norm", norm)
+    def __init__(self, max_norm: float) -> None:
+        self.max_norm = positive("ClipGradients", "max_norm", max_norm)
 
     def on_gradients(self, step: Step) -> None:
         """Scale, and note the norm."""
-        step.numbers["grad_norm"] = clip_grad_norm_(step.model.parameters(), self.norm)
+        step.numbers["grad_norm"] = clip_grad_norm_(step.model.parameters(), self.max_norm)

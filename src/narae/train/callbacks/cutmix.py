@@ -6,7 +6,8 @@ from narae.tensors.beta import beta
 from narae.tensors.creation import arange
 from narae.tensors.random import rand, randint
 
-from .mixup import Mixing, Mixup, positive
+from ..checks import positive
+from .mixup import Mixing, Mixup
 
 
 class CutMix(Mixing):

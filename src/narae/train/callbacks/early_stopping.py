@@ -1,12 +1,14 @@
 """Stopping when nothing gets better, with the best weights."""
 
+from dataclasses import asdict
 from typing import Any
 
 from narae.base.errors import ConfigError, explain
 
 from ..callback import Callback
+from ..checks import at_least
+from ..monitor import BestSoFar, best_by, monitored
 from ..trainer import Trainer
-from .checkpoints import best_by, is_small_better
 
 
 class EarlyStopping(Callback):
@@ -18,7 +20,7 @@ class EarlyStopping(Callback):
     Prechelt 1998, "Early Stopping - But When?", the criterion UP.
 
     Args:
-        monitor: the number to go by; one with "loss" or "error" in its name is better the smaller.
+        monitor: the number to go by; losses and errors are better the smaller, by their names.
             Empty: "val_accuracy", or "val_loss" where there is none.
         patience: how many validations in a row may bring nothing better before it stops.
         min_delta: smaller gains do not count.
@@ -37,13 +39,24 @@ class EarlyStopping(Callback):
     order = 70
 
     def __init__(self, monitor: str = "", patience: int = 5, min_delta: float = 0.0) -> None:
-        if patience < 1 or not min_delta >= 0:
-            given = f"patience is {patience}, min_delta {min_delta}"
-            raise ConfigError(explain("EarlyStopping", given, "they are at least 1 and 0"))
-        self.monitor, self.patience, self.min_delta = monitor, patience, min_delta
-        self.best_epoch, self.best_value, self.since = 0, float("nan"), 0
-        self._best: dict[str, Any] = {}
+        if not min_delta >= 0:
+            given, rule = f"min_delta is {min_delta}", "it is not negative"
+            raise ConfigError(explain("EarlyStopping", given, rule))
+        self.monitor, self.min_delta = monitor, min_delta
+        self.patience = at_least("EarlyStopping", "patience", patience)
+        self._best, self.since = BestSoFar(), 0
+        self._weights: dict[str, Any] = {}
         self._numbers: dict[str, float] = {}
+
+    @property
+    def best_epoch(self) -> int:
+        """0 before the first."""
+        return self._best.epoch
+
+    @property
+    def best_value(self) -> float:
+        """NaN before the first."""
+        return self._best.value
 
     def on_fit_start(self, trainer: Trainer) -> None:
         """A run that had enough is not gone on with, unless patience has grown."""
@@ -54,11 +67,12 @@ class EarlyStopping(Callback):
         """Compare, remember, and stop where patience is at its end."""
         if not trainer.validated:
             return
-        value = self._value(trainer)
-        if not self.best_epoch or self._is_better(value):
-            self.best_epoch, self.best_value, self.since = trainer.epoch, value, 0
+        name = self.monitor = self.monitor or best_by(trainer.numbers)
+        value = monitored("EarlyStopping", name, trainer.numbers)
+        if self._best.is_beaten_by(name, value, self.min_delta):
+            self._best, self.since = BestSoFar(trainer.epoch, value, trainer.updates), 0
             state = trainer.judged.state_dict()
-            self._best = {
+            self._weights = {
                 name: x.clone() if hasattr(x, "clone") else x for name, x in state.items()
             }
             self._numbers = dict(trainer.numbers)
@@ -69,21 +83,9 @@ class EarlyStopping(Callback):
 
     def on_fit_end(self, trainer: Trainer) -> None:
         """Give the best weights back, unless the run was interrupted and goes on later."""
-        if trainer.finished and self._best:
-            trainer.judged.load_state_dict(self._best)
+        if trainer.finished and self._weights:
+            trainer.judged.load_state_dict(self._weights)
             trainer.numbers = dict(self._numbers)
-
-    def _value(self, trainer: Trainer) -> float:
-        name = self.monitor = self.monitor or best_by(trainer.numbers)
-        if name not in trainer.numbers:
-            given = f"there is no number {name!r}"
-            rule = f"an epoch has {', '.join(trainer.numbers)}"
-            raise ConfigError(explain("EarlyStopping", given, rule, "monitor one of these"))
-        return trainer.numbers[name]
-
-    def _is_better(self, value: float) -> bool:
-        gain = self.best_value - value if is_small_better(self.monitor) else value - self.best_value
-        return gain > self.min_delta
 
     def _stop(self, trainer: Trainer) -> None:
         if not trainer.stop:
@@ -91,15 +93,13 @@ class EarlyStopping(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """The best so far, weights and numbers, and how long ago it was."""
-        names = ("monitor", "best_epoch", "best_value", "since")
-        found = {name: getattr(self, name) for name in names}
-        return {**found, "best": dict(self._best), "numbers": dict(self._numbers)}
+        found = {"monitor": self.monitor, "since": self.since, "best": asdict(self._best)}
+        return {**found, "weights": dict(self._weights), "numbers": dict(self._numbers)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Remember it again, unless it was about another number."""
         if self.monitor not in ("", state["monitor"]):
             return
         self.monitor = str(state["monitor"])
-        self.best_epoch, self.since = int(state["best_epoch"]), int(state["since"])
-        self.best_value = float(state["best_value"])
-        self._best, self._numbers = dict(state["best"]), dict(state["numbers"])
+        self._best, self.since = BestSoFar(**state["best"]), int(state["since"])
+        self._weights, self._numbers = dict(state["weights"]), dict(state["numbers"])

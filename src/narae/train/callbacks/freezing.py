@@ -14,7 +14,7 @@ class Freeze(Callback):
     """Keeps parameters as they are until an epoch, with no gradients computed for them.
 
     The statistics of batch normalization inside go on to follow the data. The program is traced
-    again when the modules thaw, once.
+    again when the modules begin to learn, once.
 
     Howard & Ruder 2018, "Universal Language Model Fine-tuning for Text Classification", section
     3.3 (gradual unfreezing: one `Freeze` for each group of layers).
@@ -23,40 +23,40 @@ class Freeze(Callback):
         model: the model that is trained.
         names: modules by name, as `named_modules` has them, such as "features.0"; all that is
             inside counts. A list, or a text with commas.
-        thaw: the epoch from which on they learn, where 1 is the first; 0: never.
+        unfreeze: the epoch from which on they learn, where 1 is the first; 0: never.
 
     Raises:
-        ConfigError: for a name that there is not (the nearest is named), a `thaw` that leaves
+        ConfigError: for a name that there is not (the nearest is named), a `unfreeze` that leaves
             nothing to freeze, or if nothing would learn.
 
     >>> from narae import nn
     >>> model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
-    >>> len(Freeze(model, "0", thaw=3).parameters)
+    >>> len(Freeze(model, "0", unfreeze=3).parameters)
     2
     """
 
     order = 52
 
-    def __init__(self, model: Any, names: str | Sequence[str], thaw: int = 0) -> None:
+    def __init__(self, model: Any, names: str | Sequence[str], unfreeze: int = 0) -> None:
         listed = names.split(",") if isinstance(names, str) else list(names)
         self.names = [name.strip() for name in listed if name.strip()]
-        self.thaw = thaw
-        if thaw < 0 or thaw == 1:
+        self.unfreeze = unfreeze
+        if unfreeze < 0 or unfreeze == 1:
             rule = "it is the epoch from which on they learn, 2 or later, or 0 for never"
-            raise ConfigError(explain("Freeze", f"thaw is {thaw}", rule))
+            raise ConfigError(explain("Freeze", f"unfreeze is {unfreeze}", rule))
         self.parameters = _parameters_of(model, self.names)
         _check_rest(model, self.parameters, self.names)
 
     def on_fit_start(self, trainer: Trainer) -> None:
-        """Freeze, or thaw; a run that goes on needs to remember nothing for that."""
+        """Freeze, or unfreeze; a run that goes on needs to remember nothing for that."""
         self._set(trainer)
 
     def on_epoch_start(self, trainer: Trainer) -> None:
-        """Thaw when it is time."""
+        """Unfreeze when it is time."""
         self._set(trainer)
 
     def _set(self, trainer: Trainer) -> None:
-        learns = 0 < self.thaw <= trainer.epoch + 1
+        learns = 0 < self.unfreeze <= trainer.epoch + 1
         for parameter in self.parameters:
             if parameter.requires_grad != learns:  # each change costs a new trace
                 parameter.requires_grad_(learns)

@@ -2,14 +2,15 @@
 
 from typing import Any
 
-from narae.base.dtypes import is_floating
 from narae.base.errors import ConfigError, DataError, explain
 from narae.tensors import Tensor
 from narae.tensors.beta import beta
 from narae.tensors.random import randperm
 
 from ..callback import Callback
+from ..checks import positive
 from ..step import Step
+from ..trainer import Trainer
 
 
 class Mixing(Callback):
@@ -17,9 +18,23 @@ class Mixing(Callback):
 
     The loss is share · loss(out, target) + (1 - share) · loss(out, target of the other), for any
     loss. Loss and metrics that are shown are those of the sample's own target.
+
+    A training has one way of mixing; `MixupOrCutMix` takes turns between two.
     """
 
     order = 10
+
+    def on_fit_start(self, trainer: Trainer) -> None:
+        """Refuse to mix what another one mixes too: only the last would mix its losses rightly.
+
+        Raises:
+            ConfigError: naming the other one.
+        """
+        for other in trainer.callbacks:
+            if isinstance(other, Mixing) and other is not self:
+                given = f"{type(other).__name__} mixes the batches of this training, too"
+                rule, fix = "there is one way of mixing", "MixupOrCutMix(mixup, cutmix) has both"
+                raise ConfigError(explain(type(self).__name__, given, rule, fix))
 
     def mix(self, x: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
         """The mixed inputs, and the share of `x` in them (0-d)."""
@@ -46,7 +61,7 @@ class Mixing(Callback):
 
     def _inputs(self, step: Step) -> Tensor:
         batch = step.batch
-        if len(batch) == 2 and isinstance(batch[0], Tensor) and is_floating(batch[0]._value.dtype):
+        if len(batch) == 2 and isinstance(batch[0], Tensor) and batch[0].is_floating_point():
             return batch[0]
         given = f"a batch is ({', '.join(map(_described, batch))})"
         rule = "mixing takes (x, target) with an x of floating point numbers"
@@ -80,18 +95,6 @@ class Mixup(Mixing):
         share = beta(self.alpha, self.alpha, dtype=x.dtype)  # ()
         share = share.maximum(1 - share)  # the pairs are as probable the other way round
         return share * x + (1 - share) * other, share
-
-
-def positive(what: str, name: str, value: float) -> float:
-    """A number above 0.
-
-    Raises:
-        ConfigError: for another one.
-    """
-    if not 0 < value < float("inf"):
-        given, rule = f"{name} is {value}", "it is a positive number"
-        raise ConfigError(explain(what, given, rule))
-    return float(value)
 
 
 def _described(item: Any) -> str:

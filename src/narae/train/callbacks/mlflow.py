@@ -25,14 +25,16 @@ class MLflow(Callback):
 
     def __init__(self, name: str) -> None:
         self._library = require("mlflow", "mlflow", "log=mlflow")
-        self._name, self._id = name, ""
+        self._name, self._id, self._running = name, "", False
 
     def on_fit_start(self, trainer: Trainer) -> None:
         """Begin, or take up again."""
         if self._id:
             self._library.start_run(run_id=self._id)
+            self._running = True
             return
         self._id = self._library.start_run(run_name=self._name).info.run_id
+        self._running = True
         settings = dict(trainer.about.get("settings", {}))
         self._library.log_params({"recipe": trainer.about.get("recipe", ""), **settings})
 
@@ -42,7 +44,16 @@ class MLflow(Callback):
 
     def on_fit_end(self, trainer: Trainer) -> None:
         """End it, or say that it was stopped."""
-        self._library.end_run("FINISHED" if trainer.finished else "KILLED")
+        self._end("FINISHED" if trainer.finished else "KILLED")
+
+    def close(self) -> None:
+        """Say that it failed, if nothing was said before."""
+        self._end("FAILED")
+
+    def _end(self, status: str) -> None:
+        if self._running:
+            self._running = False
+            self._library.end_run(status)
 
     def state_dict(self) -> dict[str, Any]:
         """What MLflow calls the run."""

@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from narae.base.dtypes import is_floating
-from narae.base.errors import DataError, explain
+from narae.base.errors import ConfigError, DataError, explain
 from narae.tensors import Tensor, no_grad
 from narae.tensors.keyed_normal import keyed_normal_like
 
 from ..callback import Callback
+from ..checks import positive
 from ..step import Step
-from .mixup import positive
-from .weights import weights_of
+from ..trainer import Trainer
+from ..weights import weights_of
 
 
 class InputNoise(Callback):
@@ -72,6 +72,16 @@ class WeightNoise(Callback):
     def __init__(self, std: float) -> None:
         self.std = positive("WeightNoise", "std", std)
 
+    def on_fit_start(self, trainer: Trainer) -> None:
+        """Refuse a second one: it would take the noise of the first for the weights.
+
+        Raises:
+            ConfigError: if there is another one.
+        """
+        if sum(isinstance(each, WeightNoise) for each in trainer.callbacks) > 1:
+            given, fix = "there are two of them", "one of std (a² + b²)^½ is the same"
+            raise ConfigError(explain("WeightNoise", given, "a training has one", fix))
+
     def on_batch(self, step: Step) -> None:
         """Add it, and keep the weights."""
         with no_grad():
@@ -88,4 +98,4 @@ class WeightNoise(Callback):
 
 
 def _is_real(item: Any) -> bool:
-    return isinstance(item, Tensor) and is_floating(item._value.dtype)
+    return isinstance(item, Tensor) and item.is_floating_point()

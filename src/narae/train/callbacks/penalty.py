@@ -6,7 +6,7 @@ from narae.base.errors import ConfigError, explain
 
 from ..callback import Callback
 from ..step import Step
-from .weights import weights_of
+from ..weights import weights_of
 
 
 class Penalty(Callback):

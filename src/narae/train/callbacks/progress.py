@@ -25,7 +25,7 @@ class Progress(Callback):
             trainer.epochs,
             self._samples or len(trainer.data.train),
             quiet=self._quiet,
-            every=trainer.every,
+            every=trainer.validate_every,
             unit="samples" if self._samples else "batches",
         ).__enter__()
         if trainer.batches:
@@ -48,12 +48,8 @@ class Progress(Callback):
         }
         self._shown.end_epoch(**numbers)
 
-    def on_fit_end(self, trainer: Trainer) -> None:
-        """Take the bar down."""
-        self.close()
-
     def close(self) -> None:
-        """Take the bar down, also where an error ended the run."""
+        """Take the bar down."""
         if self._show is not None:
             self._show.__exit__(None, None, None)
             self._show = None

@@ -7,6 +7,7 @@ from typing import Any
 from narae.base.errors import ConfigError, explain
 
 from ..callback import Callback
+from ..monitor import monitored
 from ..trainer import Trainer
 
 
@@ -44,8 +45,10 @@ class Schedule(Callback):
         if self._place is not None:
             place, self._place, self._steps = self._place, None, 0
             self.scheduler.restore_host_state(self._begin)
-            for _ in range(round(min(place, trainer.epochs) * self._per_epoch)):
-                self._step()
+            steps = round(min(place, trainer.epochs) * self._per_epoch)
+            with warnings.catch_warnings(action="ignore"):  # the optimizer has made these steps
+                for _ in range(steps):
+                    self._step()
 
     def on_step_end(self, trainer: Trainer) -> None:
         """Step if updates are counted."""
@@ -58,15 +61,11 @@ class Schedule(Callback):
             return
         if not self.monitor:
             self._step()
-        elif self.monitor in trainer.numbers:
-            self._step(trainer.numbers[self.monitor])
-        elif trainer.validated:
-            rule = f"numbers are {', '.join(trainer.numbers)}"
-            raise ConfigError(explain("Schedule", f"there is no number {self.monitor!r}", rule))
+        elif trainer.validated or self.monitor in trainer.numbers:
+            self._step(monitored("Schedule", self.monitor, trainer.numbers))
 
     def _step(self, *numbers: float) -> None:
-        with warnings.catch_warnings(action="ignore"):  # whether the optimizer stepped: it did
-            self.scheduler.step(*numbers)
+        self.scheduler.step(*numbers)
         self._steps += 1
 
     def state_dict(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from narae.base.errors import require
 
@@ -27,6 +28,7 @@ class TensorBoard(Callback):
     def __init__(self, folder: Path) -> None:
         self._library = require("tensorboardX", "tensorboard", "log=tensorboard")
         self._folder = folder
+        self._writer: Any = None
 
     def on_fit_start(self, trainer: Trainer) -> None:
         """Open a file."""
@@ -48,6 +50,8 @@ class TensorBoard(Callback):
             self._writer.add_scalar(tag, value, trainer.epoch)
         self._writer.flush()
 
-    def on_fit_end(self, trainer: Trainer) -> None:
+    def close(self) -> None:
         """Close the file."""
-        self._writer.close()
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None

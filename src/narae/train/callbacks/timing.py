@@ -27,6 +27,9 @@ class Timing(Callback):
     Args:
         path: the file.
         clock: gives seconds; only differences matter.
+
+    Attributes:
+        learning: whether the epoch's batches are still being learned from.
     """
 
     order = 75  # after what takes part in learning, before logs and checkpoints
@@ -34,11 +37,13 @@ class Timing(Callback):
     def __init__(self, path: Path, clock: Callable[[], float] = time.perf_counter) -> None:
         self._path, self._clock = path, clock
         self._part, self._since = "saving", 0.0
+        self._trainer: Trainer | None = None
         self._reset(0)
 
     def on_fit_start(self, trainer: Trainer) -> None:
         """Watch the loader."""
         self._reset(trainer.epoch + 1)
+        self._trainer = trainer
         if not isinstance(trainer.data.train, _Watched):
             trainer.data = replace(trainer.data, train=_Watched(trainer.data.train, self))
 
@@ -58,8 +63,14 @@ class Timing(Callback):
     def on_fit_end(self, trainer: Trainer) -> None:
         """Write the last line."""
         self._write()
-        if isinstance(trainer.data.train, _Watched):
-            trainer.data = replace(trainer.data, train=trainer.data.train.loader)
+
+    def close(self) -> None:
+        """Give the loader back."""
+        if self._trainer is not None:
+            watched = self._trainer.data.train
+            if isinstance(watched, _Watched):
+                self._trainer.data = replace(self._trainer.data, train=watched.loader)
+            self._trainer = None
 
     def switch(self, part: str, samples: int = 0) -> None:
         """From now on, time goes to another part."""
@@ -68,8 +79,14 @@ class Timing(Callback):
         self._part, self._since = part, now
         self._samples += samples
 
+    def end_learning(self) -> None:
+        """The epoch's batches were all given; who goes through them again does not learn."""
+        self.learning = False
+        self.switch("validation")
+
     def _reset(self, epoch: int) -> None:
         self._epoch, self._samples = epoch, 0
+        self.learning = True
         self._seconds = dict.fromkeys(PARTS, 0.0)
         self._part, self._since = "saving", self._clock()
 
@@ -97,12 +114,15 @@ class _Watched:
         return len(self.loader)
 
     def __iter__(self) -> Iterator[Any]:
+        if not self._timing.learning:  # such as for the statistics of a mean of weights
+            yield from self.loader
+            return
         self._timing.switch("data")
         for batch in self.loader:
             self._timing.switch("step", items_of(batch))
             yield batch
             self._timing.switch("data")
-        self._timing.switch("validation")
+        self._timing.end_learning()
 
     def __getattr__(self, name: str) -> Any:
         if name == "loader":  # while it is copied, before it has one

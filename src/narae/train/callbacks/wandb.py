@@ -1,6 +1,7 @@
 """Numbers for Weights & Biases."""
 
 from pathlib import Path
+from typing import Any
 
 from narae.base.errors import require
 
@@ -27,6 +28,7 @@ class WandB(Callback):
     def __init__(self, name: str, folder: Path) -> None:
         self._library = require("wandb", "wandb", "log=wandb")
         self._name, self._folder = name, folder
+        self._run: Any = None
 
     def on_fit_start(self, trainer: Trainer) -> None:
         """Begin, or take up again what has the same id."""
@@ -46,4 +48,13 @@ class WandB(Callback):
 
     def on_fit_end(self, trainer: Trainer) -> None:
         """End it; exit code 1 where it was stopped."""
-        self._run.finish(exit_code=0 if trainer.finished else 1)
+        self._end(0 if trainer.finished else 1)
+
+    def close(self) -> None:
+        """End it with exit code 1, if that was not done before."""
+        self._end(1)
+
+    def _end(self, exit_code: int) -> None:
+        if self._run is not None:
+            run, self._run = self._run, None
+            run.finish(exit_code=exit_code)

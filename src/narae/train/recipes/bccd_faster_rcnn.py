@@ -2,8 +2,8 @@
 
 task:   find things
 data:   BCCD, 292 images to learn from and 72 to test on, 3 classes (`--data-dir`)
-expect: val_ap50 0.69
-time:   8 min
+expect: val_ap50 0.82
+time:   30 min
 """
 
 import narae.nn as nn
@@ -28,7 +28,7 @@ __all__ = ["INPUT_SHAPE", "SETTINGS", "data", "evaluate", "examples", "forward",
 __all__ += ["metrics", "model", "optimizer", "predict", "schedule"]
 
 # Choosing regions is plain Python, between networks that are compiled by themselves.
-SETTINGS = Settings(epochs=40, every=5, ema=0.99, monitor="val_ap50", compile=False)
+SETTINGS = Settings(epochs=40, validate_every=5, ema=0.99, monitor="val_ap50", compile=False)
 
 
 def model(width: int = 16, hidden: int = 256) -> nn.Module:

@@ -2,8 +2,8 @@
 
 task:   classify pixels
 data:   CamVid, 367 frames to learn from and 233 to test on, 240 x 180 (`--data-dir`)
-expect: val_mean_iou 0.40
-time:   60 min
+expect: not measured yet
+time:   not measured yet
 """
 
 import narae.nn as nn
@@ -24,7 +24,7 @@ from narae.vision.models.segmentation import unet
 __all__ = ["INPUT_SHAPE", "SETTINGS", "data", "evaluate", "examples", "loss", "model"]
 __all__ += ["optimizer", "predict", "schedule"]
 
-SETTINGS = Settings(epochs=60, every=10, monitor="val_mean_iou")
+SETTINGS = Settings(epochs=60, validate_every=10, monitor="val_mean_iou")
 
 
 def model(width: int = 12, dropout: float = 0.1) -> nn.Module:

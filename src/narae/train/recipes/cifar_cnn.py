@@ -2,12 +2,11 @@
 
 task:   classify pictures
 data:   CIFAR-10, or a folder or .zip file (`--data-dir`) with folders train and test of classes
-expect: val_accuracy 0.85
-time:   10 min
+expect: val_accuracy 0.74 with 20,000 of the pictures as JPEG, 5,000 to test on; all: not measured
+time:   7 min with those
 """
 
 from pathlib import Path
-from typing import Any
 
 import narae.nn as nn
 import narae.nn.functional as F
@@ -24,27 +23,20 @@ SETTINGS = Settings(epochs=12)
 
 def data(folder: Path | None, batch_size: int = 128, workers: int = 0) -> Data:
     # Means and standard deviations of all training pixels, by channel.
-    plain: list[Any] = [ToTensor(), Normalize((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))]
-    changed: list[Any] = [RandomCrop(32, padding=4), RandomHorizontalFlip(), *plain]
-    train, test = cifar10_or_folders(folder, Compose(changed), Compose(plain))
+    plain = Compose([ToTensor(), Normalize((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))])
+    changed = Compose([RandomCrop(32, padding=4), RandomHorizontalFlip(), plain])
+    train, test = cifar10_or_folders(folder, changed, plain)
     loader = DataLoader(train, batch_size, shuffle=True, num_workers=workers)
     return Data(loader, DataLoader(test, 256), train.classes)
 
 
-def block(before: int, after: int) -> list[nn.Module]:
-    conv = nn.Conv2d(before, after, kernel_size=3, padding=1, bias=False)
-    return [conv, nn.BatchNorm2d(after), nn.ReLU(), nn.MaxPool2d(2)]  # half as high and wide
-
-
 def model() -> nn.Module:
-    return nn.Sequential(  # (batch, 3, 32, 32)
-        *block(3, 32),  # (batch, 32, 16, 16)
-        *block(32, 64),  # (batch, 64, 8, 8)
-        *block(64, 128),  # (batch, 128, 4, 4)
-        nn.Flatten(),  # (batch, 2048)
-        nn.Dropout(0.2),
-        nn.Linear(4 * 4 * 128, 10),  # (batch, 10)
-    )
+    layers: list[nn.Module] = []  # (batch, 3, 32, 32)
+    for before, after in ((3, 32), (32, 64), (64, 128)):
+        conv = nn.Conv2d(before, after, kernel_size=3, padding=1, bias=False)
+        layers += [conv, nn.BatchNorm2d(after), nn.ReLU(), nn.MaxPool2d(2)]  # half as high and wide
+    layers += [nn.Flatten(), nn.Dropout(0.2)]  # (batch, 128, 4, 4), then (batch, 2048)
+    return nn.Sequential(*layers, nn.Linear(4 * 4 * 128, 10))  # (batch, 10)
 
 
 def loss(out: Tensor, target: Tensor) -> Tensor:

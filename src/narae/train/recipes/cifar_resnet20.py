@@ -2,8 +2,8 @@
 
 task:   classify pictures
 data:   CIFAR-10, or a folder or .zip file (`--data-dir`) with folders train and test of classes
-expect: val_accuracy 0.76 after 18 of 24 epochs on 20,000 pictures; the end is not measured yet
-time:   15 min by processor time, on 20,000 pictures
+expect: val_accuracy 0.83 on 20,000 pictures as JPEG, 5,000 to test on; all: not measured
+time:   18 min with those
 """
 
 from pathlib import Path

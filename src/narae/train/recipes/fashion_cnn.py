@@ -2,8 +2,8 @@
 
 task:   classify pictures
 data:   Fashion-MNIST, 60,000 to learn from and 10,000 to test on
-expect: val_accuracy 0.91
-time:   3 min
+expect: 0.88 to 0.93, as published for two convolutions (README of Fashion-MNIST); not measured
+time:   not measured
 """
 
 from pathlib import Path
@@ -29,15 +29,13 @@ def data(folder: Path | None, batch_size: int = 128, workers: int = 0) -> Data:
     return Data(loader, DataLoader(test, 256), FashionMNIST.classes)
 
 
-def block(before: int, after: int) -> list[nn.Module]:
-    conv = nn.Conv2d(before, after, kernel_size=3, padding=1, bias=False)
-    return [conv, nn.BatchNorm2d(after), nn.ReLU(), nn.MaxPool2d(2)]  # half as high and wide
-
-
 def model() -> nn.Module:
-    return nn.Sequential(  # (batch, 1, 28, 28)
-        *block(1, 16),  # (batch, 16, 14, 14)
-        *block(16, 32),  # (batch, 32, 7, 7)
+    layers: list[nn.Module] = []  # (batch, 1, 28, 28)
+    for before, after in ((1, 16), (16, 32)):
+        conv = nn.Conv2d(before, after, kernel_size=3, padding=1, bias=False)
+        layers += [conv, nn.BatchNorm2d(after), nn.ReLU(), nn.MaxPool2d(2)]  # half as high and wide
+    return nn.Sequential(
+        *layers,  # (batch, 32, 7, 7)
         nn.Flatten(),  # (batch, 1568)
         nn.Linear(7 * 7 * 32, 128),  # (batch, 128)
         nn.ReLU(),

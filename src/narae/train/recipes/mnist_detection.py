@@ -23,7 +23,7 @@ from narae.vision.models.detection.lineage import DetectorName, small_detector
 from narae.vision.models.detection.losses import detector_losses, parts_of, total_loss
 
 # Choosing regions is plain Python, between networks that are compiled by themselves.
-SETTINGS = Settings(epochs=15, every=3, monitor="val_ap50", compile=False)
+SETTINGS = Settings(epochs=15, validate_every=3, monitor="val_ap50", compile=False)
 INPUT_SHAPE = (3, 96, 96)
 CLASSES = MnistDetection.classes
 Source = Literal["auto", "mnist", "digits"]

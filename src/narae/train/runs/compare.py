@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..progress import format_metric, format_seconds
-from .table import RunRow, word_of
+from .table import RunRow, known, word_of
 
 _NONE = "–"
 
@@ -27,10 +27,10 @@ def comparison(rows: Sequence[RunRow]) -> dict[str, Any]:
     return {
         "runs": [str(row.path) for row in rows],
         "settings": differing([{"recipe": row.recipe, **row.settings} for row in rows]),
-        "numbers": {name: [_known(row.numbers.get(name)) for row in rows] for name in names},
+        "numbers": {name: [known(row.numbers.get(name)) for row in rows] for name in names},
         "best": [None if row.best is None else vars(row.best) for row in rows],
-        "gap": [_known(row.gap) for row in rows],
-        "seconds": [_known(row.seconds) for row in rows],
+        "gap": [known(row.gap) for row in rows],
+        "seconds": [known(row.seconds) for row in rows],
     }
 
 
@@ -66,7 +66,3 @@ def _gap(row: RunRow) -> str:
 
 def _number(name: str, value: float | None) -> str:
     return _NONE if value is None or math.isnan(value) else format_metric(name, value)
-
-
-def _known(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None

@@ -1,8 +1,6 @@
 """The folder of a run: what was asked for, its numbers, its checkpoints, how it ended."""
 
-import contextlib
 import hashlib
-import importlib
 import json
 import logging
 import os
@@ -14,14 +12,16 @@ from typing import Any
 from narae.base.errors import ConfigError, FileFormatError, MissingDataError, explain
 from narae.io import atomic_write, read_records
 
-from ..callbacks.checkpoints import BEST
-from ..checkpoint_folder import CheckpointFolder
+from ..checkpoint_folder import BEST, CheckpointFolder
+from ..environment import environment
 from ..recipe import Recipe, load_recipe, recipe_names
-from .machine import compute, git_state, machine, versions
+from .lock import is_held
+from .machine import git_state, machine
+from .places import RUNS, free_folder, make_folder
 from .result_file import RESULT, Result, read_result, timestamp
 from .run_file import PLAN, Plan, read_plan, write_plan
 
-METRICS, SUMMARY, RECIPE, LOCK = "metrics.jsonl", "summary.txt", "recipe.py", ".lock"
+METRICS, SUMMARY, RECIPE = "metrics.jsonl", "summary.txt", "recipe.py"
 TIMING = "timing.jsonl"
 History = dict[str, list[float]]
 logger = logging.getLogger("narae.train")
@@ -70,8 +70,7 @@ class RunFolder:
         Raises:
             ConfigError: if it cannot be made, or holds a run already.
         """
-        folder = cls(_new_path(recipe.name, out))
-        _make(folder.path)
+        folder = cls(free_folder(RUNS, recipe.name) if out is None else _made(out))
         if not recipe.comes_along:
             with atomic_write(folder.path / RECIPE) as file:
                 file.write(recipe.source)
@@ -170,7 +169,7 @@ class RunFolder:
         Raises:
             FileFormatError: if the file of its result is damaged.
         """
-        if _is_held(self.path / LOCK):
+        if is_held(self.path):
             return "running"
         result = self.result()
         return "stopped" if result is None else result.status
@@ -211,10 +210,10 @@ def _plan_of(
         settings=plain(recipe.all_settings()),
         chosen=plain(recipe.chosen_settings()),
         about=about,
-        options={"data_dir": data_dir and str(data_dir.resolve()), **compute()},
+        options={"data_dir": data_dir and str(data_dir.resolve())},
         command=list(command),
         started=timestamp(),
-        versions=versions(),
+        environment=environment(),
         machine=machine(),
         git=git_state(own.parent if own else Path.cwd()),
     )
@@ -226,37 +225,11 @@ def _or_warned(recipe: Recipe, plan: Plan) -> Recipe:
     return recipe
 
 
-def _is_held(path: Path) -> bool:
-    """Whether a living process holds the lock of a run; the system frees that of a dead one."""
-    if os.name != "posix" or not path.exists():
-        return False
-    fcntl = importlib.import_module("fcntl")
-    with contextlib.suppress(PermissionError), path.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
-
-
-def _new_path(name: str, out: Path | None) -> Path:
-    if out is None:
-        numbers = ("", *(f"-{count}" for count in range(2, 1_000_000)))
-        places = (Path("runs") / f"{name}{number}" for number in numbers)
-        return next(place for place in places if not place.exists())
+def _made(out: Path) -> Path:
+    """The folder that the user named, unless a run is in it."""
     if (out / PLAN).exists():
         given, rule = f"{out} holds a run already", "each run has a folder of its own"
         fix = f"go on with it (narae train --resume {out}), or choose another folder"
         raise ConfigError(explain("train", given, rule, fix))
+    make_folder(out)
     return out
-
-
-def _make(path: Path) -> None:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        given, rule = f"{path} cannot be made a folder ({error.strerror})", "--out names a folder"
-        raise ConfigError(explain("train", given, rule, "choose another place")) from error
-    if not os.access(path, os.W_OK):
-        given = f"{path} cannot be written to"
-        raise ConfigError(explain("train", given, "--out names a folder", "choose another place"))

@@ -29,8 +29,9 @@ from ..signals import stop_on_signals
 from ..trainer import Trainer
 from .folder import TIMING, RunFolder, plain
 from .lock import run_lock
+from .places import RUNS
 from .result_file import RESULT
-from .results import write_failure, write_results
+from .results import keeper_of, write_failure, write_results
 from .run_file import PLAN
 
 logger = logging.getLogger("narae.train")
@@ -97,8 +98,8 @@ def resume(
     with _disk_errors(folder.path), run_lock(folder.path):
         remove_leftovers(folder.path)
         trainer = build(recipe, data_dir, (), *_first_weights(folder))
-        _take_part(trainer, folder, recipe, quiet)
-        if not _keeper(trainer).resume(trainer, checkpoint):  # killed before the first one
+        keeper = _take_part(trainer, folder, recipe, quiet)
+        if not keeper.resume(trainer, checkpoint):  # killed before the first one
             logger.warning("%s holds no checkpoint: the run begins at its beginning", folder.path)
             folder.metrics.unlink(missing_ok=True)
         folder.change_settings(recipe, trainer.epoch)
@@ -115,7 +116,7 @@ def _first_weights(folder: RunFolder) -> tuple[str | None, bool]:
     return about.get("weights"), bool(about.get("ignore_mismatched"))
 
 
-def _take_part(trainer: Trainer, folder: RunFolder, recipe: Recipe, quiet: bool) -> None:
+def _take_part(trainer: Trainer, folder: RunFolder, recipe: Recipe, quiet: bool) -> Checkpoints:
     """Add what belongs to the folder and the screen, and say what checkpoints shall say."""
     trainer.about = {
         "run": folder.plan().about.get("id"),
@@ -124,15 +125,17 @@ def _take_part(trainer: Trainer, folder: RunFolder, recipe: Recipe, quiet: bool)
         "settings": plain(recipe.all_settings()),
     }
     settings = recipe.settings
+    keeper = Checkpoints(folder.checkpoints, settings.monitor, settings.save_steps, settings.keep)
     own: Sequence[Callback] = (
         LearningRate(),
         Timing(folder.path / TIMING),
         *loggers_of(settings.log, folder.path),
         EpochLog(recipe.name),
         Progress(quiet, _samples(trainer)),
-        Checkpoints(folder.checkpoints, settings.monitor, settings.save_steps, settings.keep),
+        keeper,
     )
     trainer.add_callbacks(own)
+    return keeper
 
 
 def _run(trainer: Trainer, folder: RunFolder, recipe: Recipe, tell: Callable[[str], None]) -> None:
@@ -150,22 +153,14 @@ def _run(trainer: Trainer, folder: RunFolder, recipe: Recipe, tell: Callable[[st
     except Exception as error:
         write_failure(folder, trainer, time.perf_counter() - begin, error)
         raise
-    finally:
-        for callback in trainer.callbacks:
-            if isinstance(callback, Progress):
-                callback.close()
-
-
-def _keeper(trainer: Trainer) -> Checkpoints:
-    return next(each for each in trainer.callbacks if isinstance(each, Checkpoints))
 
 
 def _check_saved(trainer: Trainer, folder: RunFolder) -> None:
     """The end of a run is an error if its last checkpoint is not on the disk."""
-    failure = _keeper(trainer).failure
-    if failure:
+    keeper = keeper_of(trainer)
+    if keeper is not None and keeper.failure:
         rule, fix = "the run ends with a checkpoint", f"make room, then {_way_on(folder.path)}"
-        raise NaraeError(explain("train", failure, rule, fix))
+        raise NaraeError(explain("train", keeper.failure, rule, fix))
 
 
 def _way_on(path: Path) -> str:
@@ -180,7 +175,7 @@ def _disk_errors(path: Path | None) -> Iterator[None]:
     except OSError as error:
         if isinstance(error, NaraeError) or not is_disk_full(error):
             raise
-        given = f"there is no space in {path or 'runs'} ({error.strerror})"
+        given = f"there is no space in {path or RUNS} ({error.strerror})"
         fix = f"make room, then {_way_on(path)}" if path and (path / PLAN).exists() else "make room"
         raise NaraeError(explain("train", given, "a run writes to its folder", fix)) from error
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import logging
 import os
 import time
 from collections.abc import Iterator
@@ -11,9 +12,8 @@ from typing import IO, Any
 
 from narae.base.errors import ConfigError, explain
 
-from ..resume import logger
-from .folder import LOCK
-
+LOCK = ".lock"
+logger = logging.getLogger("narae.train")
 _TRIES, _PAUSE = 5, 0.05  # someone may look for a moment whether the lock is held
 _PLACE = 1 << 30  # of the byte that is locked on Windows, beyond what is written
 _held: list[IO[bytes]] = []  # a forked process must not keep them open: that holds the lock
@@ -41,6 +41,17 @@ def run_lock(folder: Path) -> Iterator[None]:
         file.close()
 
 
+def is_held(folder: Path) -> bool:
+    """Whether a living process is at work in the folder of a run; not known on Windows."""
+    if os.name != "posix":
+        return False
+    # Its owner may remove it at any moment.
+    gone = contextlib.suppress(FileNotFoundError, PermissionError)
+    with gone, (folder / LOCK).open("rb") as file:
+        return not _take(file, shared=True)
+    return False
+
+
 def _opened(path: Path) -> IO[bytes]:
     for attempt in range(_TRIES):
         file = path.open("a+b")
@@ -60,12 +71,12 @@ def _opened(path: Path) -> IO[bytes]:
     raise ConfigError(explain("train", given, rule, "wait until it has ended, or end it"))
 
 
-def _take(file: IO[bytes]) -> bool:
-    """Lock a file; whether that went well."""
+def _take(file: IO[bytes], shared: bool = False) -> bool:
+    """Lock a file, for oneself or together with others who only look; whether that went well."""
     try:
         if os.name == "posix":
             fcntl: Any = importlib.import_module("fcntl")
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         else:
             msvcrt: Any = importlib.import_module("msvcrt")
             file.seek(_PLACE)

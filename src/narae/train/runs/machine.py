@@ -1,26 +1,14 @@
-"""Where a run takes place: versions, the machine, the state of the user's repository."""
+"""Where a run takes place: the machine, and the state of the user's repository."""
 
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from narae.tensors.executors import executor_named
-from narae.tensors.settings import get_num_threads
-
-from ..versions import versions_of
-
-_LIBRARIES = ("narae", "numpy", "ml-dtypes", "llvmlite", "safetensors", "scikit-learn", "pillow")
 _GIT_SECONDS = 2.0
 # Neither locks of the repository nor programs that its configuration names are used.
 _GIT = ("git", "--no-optional-locks", "-c", "core.fsmonitor=false")
-
-
-def versions() -> dict[str, str]:
-    """The version of Python and of each library that a run depends on, as far as installed."""
-    return versions_of(_LIBRARIES)
 
 
 def machine() -> dict[str, Any]:
@@ -32,11 +20,6 @@ def machine() -> dict[str, Any]:
         "processor": _processor(),
         "cores": cores or 1,
     }
-
-
-def compute() -> dict[str, Any]:
-    """Who runs compiled steps, and in how many threads."""
-    return {"executor": executor_named(None).name, "threads": get_num_threads()}
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:
@@ -54,20 +37,6 @@ def git_state(folder: Path) -> dict[str, Any] | None:
         return None
     changed = _asked(folder, "status", "--porcelain", "--untracked-files=no")
     return None if changed is None else {"commit": commit, "dirty": bool(changed)}
-
-
-def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What is another in the second of two such dicts, in words.
-
-    >>> differences({"numpy": "2.3", "python": "3.13"}, {"numpy": "2.4", "python": "3.13"})
-    ['numpy 2.3 then, 2.4 now']
-    """
-    names = dict.fromkeys((*then, *now))
-    return [
-        f"{name} {then.get(name, 'none')} then, {now.get(name, 'none')} now"
-        for name in names
-        if then.get(name) != now.get(name)
-    ]
 
 
 def _asked(folder: Path, *question: str) -> str | None:

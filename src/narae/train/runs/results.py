@@ -1,39 +1,45 @@
 """What a run leaves when it has ended: summary.txt, a picture, result.json."""
 
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from narae.data import DataLoader
 from narae.io import atomic_write
-from narae.tensors import Tensor, no_grad
+from narae.tensors import no_grad
 
-from ..callbacks.checkpoints import BEST, Checkpoints, best_by
-from ..figures import line_figure, training_figure, worst_mistakes
-from ..metrics import confusion_matrix
+from ..answers import answers_of
+from ..callbacks.checkpoints import Checkpoints
+from ..checkpoint_folder import BEST
+from ..figures import line_figure, training_figure
+from ..metrics import Counts, confusion_matrix
+from ..monitor import best_by
 from ..progress import format_metric, format_seconds
 from ..recipe import Recipe
 from ..trainer import Trainer
 from .folder import SUMMARY, RunFolder
 from .result_file import RESULT, Best, Result, write_result
 
-Array = npt.NDArray[Any]
 _MOST_CONFUSIONS = 3
 
 
 def write_results(folder: RunFolder, recipe: Recipe, trainer: Trainer, seconds: float) -> None:
     """Write the summary, the picture where the data can be drawn, and how the run ended."""
-    found = class_scores_of(trainer)
+    classes = trainer.data.classes
+    answers = answers_of(trainer, trainer.data.test) if classes else None
+    counts = None
+    if answers is not None:
+        counts = confusion_matrix(answers.targets, answers.said, len(classes))
     with atomic_write(folder.path / SUMMARY, "w") as file:
-        file.write(summary_text(recipe, trainer, seconds, found) + "\n")
+        file.write(_summary(recipe, trainer, seconds, counts) + "\n")
     path = folder.path / f"{recipe.name}.png"
     title = _title(recipe, trainer, seconds)
-    if found is not None:
-        _draw_classification(folder, trainer, found, path, title)
-    elif folder.plan().about["input_shape"] == [1] and not trainer.data.classes:
+    if answers is not None and counts is not None:
+        shown = answers.examples()
+        training_figure(folder.history(), counts, classes, path, title=title, examples=shown)
+    elif folder.plan().about["input_shape"] == [1] and not classes:
         _draw_line(folder, trainer, path, title)
     write_result(_result(trainer, "finished", seconds), folder.path / RESULT)
 
@@ -47,48 +53,25 @@ def write_failure(folder: RunFolder, trainer: Trainer, seconds: float, error: Ex
 
 def _result(trainer: Trainer, status: str, seconds: float, error: str = "") -> Result:
     numbers = {name: float(value) for name, value in trainer.numbers.items()}
-    best = best_of(trainer)
+    best = _best_of(trainer)
     return Result(status, trainer.epoch, trainer.updates, best, numbers, seconds, error)
 
 
-def best_of(trainer: Trainer) -> Best | None:
+def keeper_of(trainer: Trainer) -> Checkpoints | None:
+    """Who saves a run."""
+    return next((x for x in trainer.callbacks if isinstance(x, Checkpoints)), None)
+
+
+def _best_of(trainer: Trainer) -> Best | None:
     """The best epoch of a run, if it is kept."""
-    keeper = next((x for x in trainer.callbacks if isinstance(x, Checkpoints)), None)
+    keeper = keeper_of(trainer)
     if keeper is None or not keeper.best_epoch:
         return None
     name = keeper.monitor or best_by(trainer.numbers)
     return Best(name, keeper.best_epoch, float(keeper.best_value))
 
 
-def class_scores_of(trainer: Trainer) -> tuple[Array, Array] | None:
-    """Scores (items, classes) and labels (items,) of all test batches.
-
-    None for a model that does not give each item one of the data's classes.
-    """
-    if not trainer.data.classes:
-        return None
-    trainer.judged.eval()
-    pairs = []
-    with no_grad():
-        for batch in trainer.data.test:
-            out, target = trainer.forward(trainer.judged, tuple(batch))
-            if not _is_classification(out, target, len(trainer.data.classes)):
-                return None
-            pairs.append((np.asarray(out), np.asarray(target)))
-    outputs, targets = zip(*pairs, strict=True)
-    return np.concatenate(outputs), np.concatenate(targets)
-
-
-def _is_classification(out: Any, target: Any, classes: int) -> bool:
-    if not (isinstance(out, Tensor) and isinstance(target, Tensor)):
-        return False
-    labels = target.ndim == 1 and not target.dtype.is_floating_point
-    return labels and tuple(out.shape) == (*target.shape, classes)
-
-
-def summary_text(
-    recipe: Recipe, trainer: Trainer, seconds: float, found: tuple[Array, Array] | None
-) -> str:
+def _summary(recipe: Recipe, trainer: Trainer, seconds: float, counts: Counts | None) -> str:
     """The summary: a few aligned lines."""
     changed = ", ".join(f"{key} {value}" for key, value in recipe.chosen_settings().items())
     lines = {
@@ -98,9 +81,9 @@ def summary_text(
         "training": _numbers(trainer, "train_"),
         "test": _numbers(trainer, "val_"),
     }
-    if found is not None:
-        lines["mistakes"] = mistakes_text(*found, trainer.data.classes)
-    best = best_of(trainer)
+    if counts is not None:
+        lines["mistakes"] = mistakes_text(counts, trainer.data.classes)
+    best = _best_of(trainer)
     if best is not None:
         value = format_metric(best.name, best.value)
         lines["best"] = f"epoch {best.epoch}, {best.name} {value} (checkpoints/{BEST})"
@@ -123,13 +106,21 @@ def _numbers(trainer: Trainer, part: str) -> str:
     return ", ".join(f"{name} {format_metric(name, value)}" for name, value in latest.items())
 
 
-def mistakes_text(outputs: Array, targets: Array, classes: Any) -> str:
-    """How many, and which pairs of classes were confused most."""
-    counts = confusion_matrix(targets, outputs.argmax(axis=1), len(classes))
+def mistakes_text(confusion: Counts, classes: Sequence[str]) -> str:
+    """How many, and which pairs of classes were confused most.
+
+    Args:
+        confusion: counts[true class, predicted class].
+        classes: their names.
+
+    >>> mistakes_text(np.array([[8, 0], [2, 9]]), ["cat", "dog"])
+    '2 of 19: dog taken for cat 2 ×'
+    """
+    counts, samples = confusion.copy(), int(confusion.sum())
     np.fill_diagonal(counts, 0)
     total = int(counts.sum())
     if not total:
-        return f"0 of {len(targets):,}"
+        return f"0 of {samples:,}"
     order = np.argsort(-counts, axis=None, kind="stable")[:_MOST_CONFUSIONS]
     pairs = [divmod(int(place), len(classes)) for place in order]
     words = [
@@ -137,22 +128,9 @@ def mistakes_text(outputs: Array, targets: Array, classes: Any) -> str:
         for true, taken in pairs
         if counts[true, taken]
     ]
-    return f"{total:,} of {len(targets):,}: {', '.join(words)}" + (
+    return f"{total:,} of {samples:,}: {', '.join(words)}" + (
         ", …" if counts[tuple(zip(*pairs, strict=True))].sum() < total else ""
     )
-
-
-def _draw_classification(
-    folder: RunFolder, trainer: Trainer, found: tuple[Array, Array], path: Path, title: str
-) -> None:
-    outputs, targets = found
-    classes = trainer.data.classes
-    counts = confusion_matrix(targets, outputs.argmax(axis=1), len(classes))
-    images = inputs_of(trainer.data.test)
-    examples = None
-    if images is not None and images.ndim in (3, 4):
-        examples = worst_mistakes(images, targets, softmax(outputs))
-    training_figure(folder.history(), counts, classes, path, title=title, examples=examples)
 
 
 def _draw_line(folder: RunFolder, trainer: Trainer, path: Path, title: str) -> None:
@@ -163,25 +141,6 @@ def _draw_line(folder: RunFolder, trainer: Trainer, path: Path, title: str) -> N
     targets = np.concatenate([np.asarray(y) for _, y in batches])
     x = np.concatenate([np.asarray(x) for x, _ in batches])
     line_figure(x, targets, outputs, folder.history()["train_loss"], path, title=title)
-
-
-def inputs_of(batches: Any) -> Array | None:
-    """The first tensor of each batch, together; None where their items differ in shape."""
-    found = [next((x for x in batch if isinstance(x, Tensor)), None) for batch in batches]
-    shapes = {None if x is None else tuple(x.shape[1:]) for x in found}
-    if len(shapes) != 1 or None in shapes:
-        return None
-    return np.concatenate([np.asarray(x) for x in found])
-
-
-def softmax(outputs: Array) -> Array:
-    """Probabilities of classes from scores, (items, classes).
-
-    >>> softmax(np.array([[0.0, 0.0]]))
-    array([[0.5, 0.5]])
-    """
-    shifted = np.exp(outputs - outputs.max(axis=1, keepdims=True))
-    return shifted / shifted.sum(axis=1, keepdims=True)
 
 
 def _title(recipe: Recipe, trainer: Trainer, seconds: float) -> str:

@@ -24,10 +24,11 @@ class Plan:
         settings: every setting of the run, defaults too.
         chosen: the settings among them that differ from the recipe's own.
         about: what the data and the model are like: classes, input_shape, parameters.
-        options: data_dir, executor, threads.
+        options: data_dir.
         command: the words of the command line.
         started: when, as 2026-01-31T12:00:00+00:00.
-        versions, machine: of Python and libraries; system and processor.
+        environment: what decides on the last bits: versions, executor, processor, threads.
+        machine: system and processor, in words.
         git: commit and whether files differed from it; None outside a repository.
         changes: what was set anew where the run was gone on with: {"epoch", "settings", "at"}.
     """
@@ -41,7 +42,7 @@ class Plan:
     options: Mapping[str, Any] = field(default_factory=dict)
     command: Sequence[str] = ()
     started: str = ""
-    versions: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, Any] = field(default_factory=dict)
     machine: Mapping[str, Any] = field(default_factory=dict)
     git: Mapping[str, Any] | None = None
     changes: Sequence[Mapping[str, Any]] = ()
@@ -91,7 +92,7 @@ def _parsed(found: Any) -> Plan:
         options=_kind(content["options"], dict, "options"),
         command=_list(content["command"], str, "command"),
         started=_kind(content["started"], str, "started"),
-        versions=_kind(content["versions"], dict, "versions"),
+        environment=_environment(_kind(content["environment"], dict, "environment")),
         machine=_kind(content["machine"], dict, "machine"),
         git=None if content["git"] is None else _kind(content["git"], dict, "git"),
         changes=_list(content["changes"], dict, "changes"),
@@ -102,6 +103,15 @@ def _about(content: dict[str, Any]) -> dict[str, Any]:
     _list(content["classes"], str, "about.classes")
     _list(content["input_shape"], int, "about.input_shape")
     _kind(content["parameters"], int, "about.parameters")
+    return content
+
+
+def _environment(content: dict[str, Any]) -> dict[str, Any]:
+    for part in ("versions", "blas"):
+        _kind(content[part], dict, f"environment.{part}")
+    for part in ("executor", "processor"):
+        _kind(content[part], str, f"environment.{part}")
+    _kind(content["threads"], int, "environment.threads")
     return content
 
 

@@ -7,13 +7,13 @@ from typing import Any
 
 from narae.base.errors import ConfigError, FileFormatError, MissingDataError, explain
 from narae.io import load
-from narae.vision.models.weights import load_weights as give_weights
 
+from ..building import build
 from ..recipe import Recipe, load_recipe
+from ..trainer import Trainer
 from .folder import History, RunFolder
+from .places import RUNS
 from .run_file import PLAN, Plan
-
-_RUNS = Path("runs")
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,16 @@ class SavedRun:
             return f"{self.recipe.name} ({self.path})"
         return f"{self.recipe.name}, epoch {self.epoch} ({self.path})"
 
+    def trainer(self, data_dir: Path | None = None) -> Trainer:
+        """A trainer of the recipe that judges the saved weights.
+
+        Args:
+            data_dir: a folder to look for data in first; that of the run if None.
+        """
+        made = build(self.recipe, data_dir or self.data_dir)
+        made.model.load_state_dict(self.model.state_dict())
+        return made
+
 
 def load_run(path: Path | None = None, recipe: str | None = None) -> SavedRun:
     """Load the model of a run.
@@ -106,6 +116,8 @@ def run_of_weights(
     if recipe is None:
         rule = "weights alone do not say which model they are of"
         raise ConfigError(explain("weights", "there is no recipe", rule, "--recipe NAME"))
+    from narae.vision.models.weights import load_weights as give_weights
+
     chosen = load_recipe(recipe)
     model = chosen.model()
     give_weights(model, weights, ignore_mismatched)
@@ -152,8 +164,8 @@ def find_run(path: Path | None = None) -> tuple[RunFolder, Path]:
 
 
 def _newest() -> Path:
-    found = [path.parent for path in _RUNS.glob(f"*/{PLAN}") if any(path.parent.glob("*/*"))]
+    found = [path.parent for path in RUNS.glob(f"*/{PLAN}") if any(path.parent.glob("*/*"))]
     if not found:
-        given, rule = f"there is no run in {_RUNS}/", "a trained model is needed"
+        given, rule = f"there is no run in {RUNS}/", "a trained model is needed"
         raise MissingDataError(explain("run", given, rule, "train first: narae train"))
     return max(found, key=lambda path: (path / PLAN).stat().st_mtime)

@@ -10,13 +10,13 @@ from typing import Any
 
 from narae.base.errors import ConfigError, FileFormatError, MissingDataError, explain
 
-from ..callbacks.checkpoints import best_by, is_better, is_small_better
+from ..monitor import best_by, is_better, is_small_better
 from ..progress import format_metric, format_seconds
 from .folder import History, RunFolder
+from .places import RUNS
 from .result_file import Best
 from .run_file import PLAN
 
-RUNS = Path("runs")
 _DEEPEST = 3  # folders below the one that is asked for
 _COLUMNS = ("run", "status", "epochs", "best", "gap", "time", "started")
 
@@ -58,8 +58,8 @@ class RunRow:
         """For JSON, in which what is not known is null."""
         best = None if self.best is None else vars(self.best)
         found = {**vars(self), "path": str(self.path), "best": best, "numbers": {}}
-        found["numbers"] = {name: _known(x) for name, x in self.numbers.items()}
-        return found | {"gap": _known(self.gap), "seconds": _known(self.seconds)}
+        found["numbers"] = {name: known(x) for name, x in self.numbers.items()}
+        return found | {"gap": known(self.gap), "seconds": known(self.seconds)}
 
 
 def find_runs(places: Iterable[Path]) -> list[Path]:
@@ -163,8 +163,8 @@ def _value(row: RunRow, key: str) -> Any:
     if key == "best":
         return None if row.best is None else _good_first(row.best.name, row.best.value)
     if key in row.numbers:
-        return _known(_good_first(key, row.numbers[key]))
-    plain = {"epochs": row.epochs, "gap": _known(row.gap), "time": _known(row.seconds)}
+        return known(_good_first(key, row.numbers[key]))
+    plain = {"epochs": row.epochs, "gap": known(row.gap), "time": known(row.seconds)}
     return plain[key] if key in plain else _bare(row).get(key)
 
 
@@ -177,8 +177,9 @@ def _good_first(name: str, value: float) -> float:
     return value if is_small_better(name) else -value
 
 
-def _known(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def known(value: float | None) -> float | None:
+    """A number as JSON has it: what is none is null."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 def table_of(rows: Sequence[RunRow], base: Path | None = None) -> list[list[str]]:
@@ -224,6 +225,8 @@ def words_of(settings: Mapping[str, Any]) -> str:
 
 def word_of(value: Any) -> str:
     """A setting's value as `--set` takes it."""
+    if value is None:
+        return "none"
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, list | tuple):

@@ -7,9 +7,10 @@ from typing import Any
 
 from narae.base.errors import ConfigError, explain
 
-from ..callbacks.checkpoints import is_small_better
+from ..monitor import is_small_better
 from ..recipe import Recipe, load_recipe
 from ..runs.folder import plain
+from ..runs.places import free_folder, make_folder
 from ..runs.table import RunRow, row_of
 from .optuna_search import Trial, suggest
 from .space import Point, Space, grid_points, parse_space, random_points
@@ -44,6 +45,10 @@ class Sweep:
     def folder(self, number: int) -> Path:
         """The folder of a trial, counted from 0; its name counts from 1."""
         return self.path / f"trial-{number + 1:03d}"
+
+    def settings(self, number: int) -> dict[str, Any]:
+        """All that a trial sets: what all have in common, and its point."""
+        return {**self.request.settings, **self.points[number]}
 
     def row(self, number: int) -> RunRow | None:
         """What is known of a trial; None before it begins."""
@@ -108,10 +113,10 @@ def begin_sweep(
         settings=plain(recipe.chosen_settings()),
         data_dir=None if data_dir is None else str(data_dir.resolve()),
     )
-    path = _new_path(recipe.name) if out is None else out
-    if (path / SWEEP).exists():
-        return _the_same(path, request)
-    path.mkdir(parents=True, exist_ok=True)
+    if out is not None and (out / SWEEP).exists():
+        return _the_same(out, request)
+    path = free_folder(_SWEEPS, recipe.name, "sweep") if out is None else out
+    make_folder(path, "sweep")
     write_sweep(path, request, points)
     return Sweep(path, request, recipe, spaces, points)
 
@@ -148,14 +153,3 @@ def _the_same(path: Path, request: Request) -> Sweep:
         fix = f"go on with that one (narae sweep --resume {path}), or choose another folder"
         raise ConfigError(explain("sweep", given, rule, fix))
     return open_sweep(path)
-
-
-def _new_path(name: str) -> Path:
-    numbers = ("", *(f"-{count}" for count in range(2, 1_000_000)))
-    places = (_SWEEPS / f"{name}{number}" for number in numbers)
-    return next(place for place in places if not place.exists())
-
-
-def options_of(sweep: Sweep, number: int) -> dict[str, Any]:
-    """All that a trial sets: what all have in common, and its point."""
-    return {**sweep.request.settings, **sweep.points[number]}

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from ..callbacks.checkpoints import is_small_better
+from ..monitor import is_small_better
 from ..progress import format_metric, format_seconds
 from ..runs.table import RunRow, word_of
 

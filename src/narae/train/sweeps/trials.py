@@ -15,7 +15,7 @@ from ..progress import format_metric, format_seconds
 from ..runs.folder import RunFolder
 from ..runs.table import RunRow, words_of
 from .space import setting_words
-from .sweep import Sweep, options_of
+from .sweep import Sweep
 from .table import ranked
 
 _PAUSE = 0.1  # seconds between two looks at the processes
@@ -91,7 +91,7 @@ class Trials:
         if row is not None:
             command += ["--resume", str(folder)]
         else:
-            settings = setting_words(options_of(self.sweep, number))
+            settings = setting_words(self.sweep.settings(number))
             command += [self.sweep.request.recipe, "--out", str(folder)]
             command += ["--set", *settings] if settings else []
         if self.sweep.request.data_dir:

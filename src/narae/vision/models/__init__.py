@@ -17,3 +17,5 @@ from .registry import get_model, get_model_builder, list_models, picture_shape, 
 from .resnet import *
 from .vgg import *
 from .vision_transformer import *
+
+from . import detection, segmentation  # isort: skip

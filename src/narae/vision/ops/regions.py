@@ -1,6 +1,7 @@
 """Regions of interest as operations take them: boxes with the number of their image."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from narae.base.errors import BoundsError, ShapeError, explain
 from narae.tensors import Tensor, cat, full_like, is_tracing
@@ -54,3 +55,9 @@ def _check_places(rois: Tensor, images: int, where_from: str) -> None:
     if least < 0 or most >= images:
         given = f"the first column has {least:g} to {most:g}, the batch has {images} images"
         raise BoundsError(explain(where_from, given, "it is the place of the box's image: 0, 1, …"))
+
+
+def as_array(x: Tensor, dtype: Any) -> Any:
+    """The values of a tensor as a NumPy array; those of 16 bits by way of float32."""
+    x = x.detach()
+    return (x.float() if x.dtype.itemsize < 4 else x).numpy().astype(dtype, copy=False)

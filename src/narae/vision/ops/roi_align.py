@@ -22,7 +22,7 @@ from narae.nn import Module
 from narae.nn.sizes import repeated
 from narae.tensors import Tensor, arange, cat, from_numpy, is_tracing
 
-from .regions import Regions, as_rois
+from .regions import Regions, as_array, as_rois
 
 _BOXES_AT_ONCE = 128  # whose weights are made together: (boxes, bins, samples, length)
 
@@ -121,8 +121,8 @@ class _RoIAlign(Function):
     def forward(ctx: Any, input: Tensor, rois: Tensor, *options: Any) -> Tensor:
         bins, scale, ratio, aligned = options
         dtype = np.float64 if input.dtype.itemsize == 8 else np.float32
-        features = _array(input, dtype).transpose(0, 2, 3, 1)  # (batch, height, width, channels)
-        boxes = _array(rois, dtype)
+        features = as_array(input, dtype).transpose(0, 2, 3, 1)  # (batch, height, width, channels)
+        boxes = as_array(rois, dtype)
 
         def of(count: int) -> Any:
             return np.arange(count, dtype=dtype)
@@ -148,7 +148,7 @@ class _RoIAlign(Function):
     @once_differentiable
     def backward(ctx: Any, grad_out: Tensor) -> Any:
         dtype = np.float64 if grad_out.dtype.itemsize == 8 else np.float32
-        grads = np.ascontiguousarray(_array(grad_out, dtype).transpose(0, 2, 3, 1))
+        grads = np.ascontiguousarray(as_array(grad_out, dtype).transpose(0, 2, 3, 1))
         grad_x = np.zeros(ctx.shape, dtype)  # (batch, height, width, channels)
         for k, image, rows, columns, by_row, by_column in ctx.parts:
             lines = by_column.T @ grads[k]  # (rows, w, channels)
@@ -158,11 +158,6 @@ class _RoIAlign(Function):
             grad_x[image, rows, columns] += part.reshape(-1, width, channels)
         grad_x = np.ascontiguousarray(grad_x.transpose(0, 3, 1, 2))
         return from_numpy(grad_x).to(ctx.features_dtype), None, None, None, None, None
-
-
-def _array(x: Tensor, dtype: Any) -> Any:
-    x = x.detach()
-    return (x.float() if x.dtype.itemsize < 4 else x).numpy().astype(dtype, copy=False)
 
 
 def _parts(first: int, boxes: Any, by_row: Any, by_column: Any) -> list[tuple[Any, ...]]:

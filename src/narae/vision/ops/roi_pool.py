@@ -19,7 +19,7 @@ from narae.nn import Module
 from narae.nn.sizes import repeated
 from narae.tensors import Tensor, arange, from_numpy, is_tracing, trunc, where
 
-from .regions import Regions, as_rois
+from .regions import Regions, as_array, as_rois
 
 
 def roi_pool(
@@ -86,9 +86,9 @@ class _RoIPool(Function):
     @staticmethod
     def forward(ctx: Any, input: Tensor, rois: Tensor, bins: Any, scale: float) -> Tensor:
         dtype = np.float64 if input.dtype.itemsize == 8 else np.float32
-        features = _array(input, dtype).transpose(0, 2, 3, 1)  # (batch, height, width, channels)
+        features = as_array(input, dtype).transpose(0, 2, 3, 1)  # (batch, height, width, channels)
         features = np.ascontiguousarray(features)
-        boxes = _array(rois, dtype)
+        boxes = as_array(rois, dtype)
         images, sides = boxes[:, 0].astype(int), boxes[:, 1:] * dtype(scale)
         rows = _places(sides[:, 1], sides[:, 3], bins[0], features.shape[1])
         columns = _places(sides[:, 0], sides[:, 2], bins[1], features.shape[2])
@@ -108,18 +108,13 @@ class _RoIPool(Function):
     @once_differentiable
     def backward(ctx: Any, grad_out: Tensor) -> Any:
         batch, height, width, channels = ctx.shape
-        grads = _array(grad_out, np.float64).transpose(0, 2, 3, 1)  # (k, rows, columns, channels)
+        grads = as_array(grad_out, np.float64).transpose(0, 2, 3, 1)  # (k, rows, columns, channels)
         image = ctx.images[:, None, None, None]
         flat = (image * (height * width) + ctx.place) * channels + np.arange(channels)
         grads = np.where(ctx.inside[..., None], grads, 0)
         summed = np.bincount(flat.ravel(), grads.ravel(), batch * height * width * channels)
         grad_x = summed.reshape(ctx.shape).transpose(0, 3, 1, 2)
         return from_numpy(np.ascontiguousarray(grad_x)).to(ctx.features_dtype), None, None, None
-
-
-def _array(x: Tensor, dtype: Any) -> Any:
-    x = x.detach()
-    return (x.float() if x.dtype.itemsize < 4 else x).numpy().astype(dtype, copy=False)
 
 
 def _pool_one(features: Any, rows: Any, columns: Any) -> tuple[Any, Any]:

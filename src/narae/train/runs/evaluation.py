@@ -4,20 +4,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy.typing as npt
-
 from narae.base.errors import DataError, explain
 from narae.data import DataLoader, RandomSampler, SequentialSampler
 
-from .building import build
-from .data import items_of
-from .figures import training_figure, worst_mistakes
-from .metrics import ClassScores, class_scores, confusion_matrix
-from .progress import format_metric
-from .runs.results import class_scores_of, inputs_of, mistakes_text, softmax
-from .runs.saved import SavedRun
-
-Array = npt.NDArray[Any]
+from ..answers import Answers, answers_of
+from ..data import items_of
+from ..figures import training_figure
+from ..metrics import ClassScores, Counts, class_scores, confusion_matrix
+from ..progress import format_metric
+from .results import mistakes_text
+from .saved import SavedRun
 
 
 @dataclass(frozen=True)
@@ -29,8 +25,7 @@ class Evaluation:
         samples: how many it was judged on.
         numbers: the mean loss and the recipe's metrics.
         classes: names; empty where an item is not given one class.
-        images: inputs of all samples; None where they differ in shape.
-        targets, outputs: true classes and the model's scores; None without classes.
+        answers: what the model says of each sample; None without classes.
         scores: precision, recall and F1 of each class; None without classes.
         confusion: counts[true class, predicted class]; None without classes.
     """
@@ -39,11 +34,9 @@ class Evaluation:
     samples: int
     numbers: dict[str, float]
     classes: list[str]
-    images: Array | None
-    targets: Array | None
-    outputs: Array | None
-    scores: ClassScores | None
-    confusion: Array | None
+    answers: Answers | None = None
+    scores: ClassScores | None = None
+    confusion: Counts | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Numbers and lists, for JSON."""
@@ -60,9 +53,9 @@ class Evaluation:
     def __str__(self) -> str:
         words = [f"{name} {format_metric(name, x)}" for name, x in self.numbers.items()]
         lines = [f"{self.part} data: {self.samples:,} samples · {' · '.join(words)}"]
-        if self.scores is not None and self.outputs is not None and self.targets is not None:
+        if self.scores is not None and self.confusion is not None:
             lines += ["", *_class_table(self.classes, self.scores), ""]
-            lines.append("mistakes  " + mistakes_text(self.outputs, self.targets, self.classes))
+            lines.append("mistakes  " + mistakes_text(self.confusion, self.classes))
         return "\n".join(lines)
 
     def draw(self, path: Path, run: SavedRun) -> None:
@@ -74,13 +67,10 @@ class Evaluation:
         if not run.history:
             given, rule = f"{run.title} has no curves", "the picture shows those of a run"
             raise DataError(explain("evaluate", given, rule, "leave --picture out"))
-        if self.confusion is None or self.outputs is None or self.targets is None:
+        if self.confusion is None or self.answers is None:
             given, rule = f"{run.recipe.name} has no classes", "the picture shows their confusion"
             raise DataError(explain("evaluate", given, rule))
-        shares = softmax(self.outputs)
-        shown = None
-        if self.images is not None and self.images.ndim in (3, 4):
-            shown = worst_mistakes(self.images, self.targets, shares)
+        shown = self.answers.examples()
         training_figure(run.history, self.confusion, self.classes, path, run.title, shown)
 
 
@@ -95,25 +85,19 @@ def evaluate_run(
         part: which data.
         batch_size: samples at once; the result does not depend on it.
     """
-    trainer = build(run.recipe, data_dir or run.data_dir)
-    trainer.model.load_state_dict(run.model.state_dict())
-    trainer.judged = trainer.model
+    trainer = run.trainer(data_dir)
     loader = getattr(trainer.data, part)
     if hasattr(loader, "dataset"):  # in its order, without what is drawn for each sample's place
         loader = _in_order(loader, batch_size)
     trainer.data = replace(trainer.data, test=loader)
     numbers = trainer.validate()
-    samples = sum(items_of(batch) for batch in loader)
-    found = class_scores_of(trainer)
-    if found is None:
-        return Evaluation(part, samples, numbers, [], None, None, None, None, None)
-    classes = list(trainer.data.classes)
-    outputs, targets = found
-    predicted = outputs.argmax(axis=1)
-    scores = class_scores(targets, predicted, len(classes))
-    counts = confusion_matrix(targets, predicted, len(classes))
-    images = inputs_of(loader)
-    return Evaluation(part, samples, numbers, classes, images, targets, outputs, scores, counts)
+    answers = answers_of(trainer, loader) if trainer.data.classes else None
+    if answers is None:
+        return Evaluation(part, sum(map(items_of, loader)), numbers, [])
+    classes, pairs = list(trainer.data.classes), (answers.targets, answers.said)
+    scores = class_scores(*pairs, len(classes))
+    counts = confusion_matrix(*pairs, len(classes))
+    return Evaluation(part, len(answers.said), numbers, classes, answers, scores, counts)
 
 
 def _in_order(loader: Any, batch_size: int) -> Any:

@@ -13,8 +13,8 @@ from narae.tensors import no_grad
 from narae.tensors.joining import stack
 from narae.vision.picture_files import open_picture, picture_input
 
-from .runs.results import softmax
-from .runs.saved import SavedRun
+from ..metrics import softmax
+from .saved import SavedRun
 
 Array = npt.NDArray[Any]
 
@@ -64,7 +64,7 @@ def predict_files(run: SavedRun, paths: Sequence[Path]) -> list[Prediction] | li
     """
     own = run.recipe.part("predict")
     if own is None:
-        return predict_pictures(run, paths)
+        return _predict_pictures(run, paths)
     for path in paths:
         if not path.exists():
             given, rule = f"there is no file {path}", "a file was expected there"
@@ -73,7 +73,7 @@ def predict_files(run: SavedRun, paths: Sequence[Path]) -> list[Prediction] | li
         return [Answer(path, own(run.model, path)) for path in paths]
 
 
-def predict_pictures(run: SavedRun, paths: Sequence[Path]) -> list[Prediction]:
+def _predict_pictures(run: SavedRun, paths: Sequence[Path]) -> list[Prediction]:
     """Classify picture files.
 
     A recipe may say how a picture becomes an input by a function `picture(image)` of a Pillow

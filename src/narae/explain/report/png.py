@@ -1,84 +1,20 @@
-"""What a model got wrong, and pictures that fit into a page."""
+"""Pictures that fit into a page."""
 
 import base64
 import struct
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from narae.base.errors import ShapeError, explain
+from narae.train.figures import is_picture
 
 Array = npt.NDArray[Any]
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREY, _RGB = 0, 2
 _LARGEST_SIDE = 160
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """One sample of the test data that a model was wrong about.
-
-    Attributes:
-        place: its number in the test data, from 0.
-        target, predicted: what was right and what the model said: classes, or numbers.
-        weight: how much it counts: the probability of the wrong class, or the size of the error.
-        picture: the input, (channels, height, width) or (height, width); None if it is no picture.
-    """
-
-    place: int
-    target: str
-    predicted: str
-    weight: float
-    picture: Array | None = None
-
-
-def wrong_classes(
-    outputs: Array, targets: Array, classes: Sequence[str], most: int = 24
-) -> list[Mistake]:
-    """The wrong answers that the model was surest of, the surest first.
-
-    Args:
-        outputs: scores, (items, classes).
-        targets: true classes, (items,).
-        classes: their names.
-        most: how many to keep.
-    """
-    scores = np.asarray(outputs, np.float64)
-    shares = np.exp(scores - scores.max(axis=1, keepdims=True))
-    shares /= shares.sum(axis=1, keepdims=True)
-    predicted, sure = shares.argmax(axis=1), shares.max(axis=1)
-    wrong = np.flatnonzero(predicted != targets)
-    order = wrong[np.argsort(-sure[wrong], kind="stable")][:most]
-    return [
-        Mistake(int(i), classes[int(targets[i])], classes[predicted[i]], float(sure[i]))
-        for i in order
-    ]
-
-
-def wrong_numbers(outputs: Array, targets: Array, most: int = 10) -> list[Mistake]:
-    """The predictions that are furthest off, the worst first.
-
-    Args:
-        outputs, targets: one number for each item.
-        most: how many to keep.
-    """
-    errors = np.abs(np.asarray(outputs, np.float64) - targets)
-    errors = np.where(np.isfinite(errors), errors, np.inf)
-    order = np.argsort(-errors, kind="stable")[:most]
-    return [
-        Mistake(int(i), f"{targets[i]:.6g}", f"{outputs[i]:.6g}", float(errors[i])) for i in order
-    ]
-
-
-def is_picture(sample: Array) -> bool:
-    """Whether an input can be drawn: (height, width), or with 1 or 3 channels before them."""
-    shape = np.shape(sample)
-    small = max(shape[-2:], default=0) <= 4096 and min(shape[-2:], default=0) > 1
-    return small and (len(shape) == 2 or (len(shape) == 3 and shape[0] in (1, 3)))
 
 
 def data_uri(picture: Array, largest: int = _LARGEST_SIDE) -> str:

@@ -11,10 +11,10 @@ from .callbacks.clip import ClipGradients
 from .callbacks.cutmix import CutMix, MixupOrCutMix
 from .callbacks.early_stopping import EarlyStopping
 from .callbacks.freezing import Freeze
+from .callbacks.label_smoothing import LabelSmoothing
 from .callbacks.mixup import Mixup
 from .callbacks.noise import InputNoise, WeightNoise
 from .callbacks.penalty import Penalty
-from .callbacks.smoothing import LabelSmoothing
 from .settings import Settings
 
 Make = Callable[[Settings, Any], Callback]
@@ -29,7 +29,7 @@ _TABLE: dict[tuple[str, ...], Make] = {
     ("clip",): lambda s, model: ClipGradients(s.clip),
     ("ema",): lambda s, model: EMA(model, s.ema),
     ("swa",): lambda s, model: SWA(model, s.swa),
-    ("freeze",): lambda s, model: Freeze(model, s.freeze, s.thaw),
+    ("freeze",): lambda s, model: Freeze(model, s.freeze, s.unfreeze),
     ("patience",): lambda s, model: EarlyStopping(s.monitor, s.patience),
 }
 
@@ -47,9 +47,9 @@ def callbacks_of(settings: Settings, model: Any) -> list[Callback]:
     if settings.ema and settings.swa:
         given, rule = "ema and swa are both on", "there is one mean that is judged"
         raise ConfigError(explain("settings", given, rule, "set one of them to 0"))
-    if settings.thaw and not settings.freeze:
-        given = f"thaw is {settings.thaw}, and freeze names no module"
-        raise ConfigError(explain("settings", given, "what thaws was frozen first"))
+    if settings.unfreeze and not settings.freeze:
+        given = f"unfreeze is {settings.unfreeze}, and freeze names no module"
+        raise ConfigError(explain("settings", given, "what unfreezes was frozen first"))
     return [
         make(settings, model)
         for names, make in _TABLE.items()

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from narae.base.dtypes import is_floating, is_half
 from narae.base.errors import ConfigError, DataError, explain
 from narae.tensors import Tensor
 from narae.tensors.activations import log_softmax
@@ -43,7 +42,7 @@ class LabelSmoothing(Callback):
     def on_loss(self, step: Step) -> None:
         """Blend the two losses."""
         dim = _class_dim(step.out, step.target)
-        out = step.out.float() if is_half(step.out._value.dtype) else step.out
+        out = step.out.float() if step.out.element_size() < 4 else step.out  # of half precision
         even = -log_softmax(out, dim=dim).mean(dim=dim)  # the shape of the target
         counts = (step.target != self.ignore_index).to(even.dtype)
         even = (even * counts).sum() / counts.sum()
@@ -54,7 +53,7 @@ def _class_dim(out: Any, target: Any) -> int:
     """Where the classes are in `out`: as in PyTorch after the batch, or at the end."""
     if isinstance(out, Tensor) and isinstance(target, Tensor):
         sizes, labels = tuple(out.shape), tuple(target.shape)
-        if not is_floating(target._value.dtype) and len(sizes) == len(labels) + 1:
+        if not target.is_floating_point() and len(sizes) == len(labels) + 1:
             if len(sizes) > 1 and sizes[:1] + sizes[2:] == labels:
                 return 1
             if sizes[:-1] == labels:
