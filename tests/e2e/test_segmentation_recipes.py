@@ -16,7 +16,6 @@ from narae.errors import MissingDataError
 from narae.train.runs.folder import RunFolder
 from narae.vision.datasets import CamVid
 
-pytest.importorskip("safetensors")
 pytest.importorskip("matplotlib")
 Image = pytest.importorskip("PIL.Image")
 
