@@ -60,6 +60,7 @@ def test_recipe_learns_and_says_what_it_sees(name, streets, tmp_path, monkeypatc
     given += ["--set", "validate_every=3", "batch_size=4"]
     assert main(["train", name, "-q", "--out", "run", *given]) == 0
     history = RunFolder(Path("run")).history()
+    assert Image.open(f"run/{name}.png").size[0] > 1000  # curves, and frames with masks
     # Three classes of eleven occur, and no other may be called: chance is far below.
     assert history["val_mean_iou"][-1] > 0.5
     assert history["val_pixel_accuracy"][-1] > 0.9

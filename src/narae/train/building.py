@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from narae.io.weights import read_weights
+from narae.nn.weights import load_state
+
 from .callback import Callback
 from .callbacks.schedule import Schedule
 from .recipe import Recipe
@@ -24,16 +27,15 @@ def build(
         recipe: with its settings.
         folder: where to look for data first.
         callbacks: more than the recipe and its settings ask for.
-        weights: what the model begins with, as `load_weights` takes it; random numbers if None.
+        weights: what the model begins with, as `read_weights` takes it; random numbers if None.
         ignore_mismatched: leave out weights of other shapes.
     """
     settings = recipe.settings
     recipe.seed()
     data, model = recipe.data(folder), recipe.model()
     if weights is not None:
-        from narae.vision.models.weights import load_weights  # loads every model of pictures
-
-        load_weights(model, weights, ignore_mismatched)
+        read = read_weights(weights)
+        load_state(model, read.state, read.source, ignore_mismatched)
     optimizer = recipe.part("optimizer")(model)  # type: ignore[misc]
     own = recipe.part("callbacks")
     found = [*callbacks_of(settings, model), *(own(model) if own else ()), *callbacks]

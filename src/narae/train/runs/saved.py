@@ -7,6 +7,8 @@ from typing import Any
 
 from narae.base.errors import ConfigError, FileFormatError, MissingDataError, explain
 from narae.io import load
+from narae.io.weights import read_weights
+from narae.nn.weights import load_state
 
 from ..building import build
 from ..recipe import Recipe, load_recipe
@@ -104,7 +106,7 @@ def run_of_weights(
     """The model of a recipe with weights from elsewhere.
 
     Args:
-        weights: a path, or a Hugging Face repository, as `narae.vision.models` take it.
+        weights: a path, or a Hugging Face repository, as `read_weights` takes it.
         recipe: a name, or a file of your own.
         ignore_mismatched: leave out weights of other shapes.
         data_dir: a folder to look for the data in, which tells the names of the classes.
@@ -116,11 +118,10 @@ def run_of_weights(
     if recipe is None:
         rule = "weights alone do not say which model they are of"
         raise ConfigError(explain("weights", "there is no recipe", rule, "--recipe NAME"))
-    from narae.vision.models.weights import load_weights as give_weights
-
     chosen = load_recipe(recipe)
     model = chosen.model()
-    give_weights(model, weights, ignore_mismatched)
+    read = read_weights(weights)
+    load_state(model, read.state, read.source, ignore_mismatched)
     about: dict[str, Any] = {}
     with contextlib.suppress(MissingDataError):  # a recipe may answer without its data
         about["input_shape"] = chosen.sample_shape(data_dir)
