@@ -85,21 +85,33 @@ def train(name: str, settings: dict[str, Any], backbone: Any = None) -> tuple[An
     return trainer, time.process_time() - began
 
 
-def measure(model: Any, images: Sequence[Any]) -> tuple[float, float, float]:
-    """Passes an image, milliseconds for the search of regions, and for all else; one at a time."""
-    proposer = getattr(model, "proposer", None)
-    search = 0.0
-    model(images[0][None])  # compiled now
-    if proposer is not None:  # what is remembered costs nothing: it is searched for here
-        anew = SelectiveSearch(proposer.most, proposer.scales, proposer.min_size)
-        search = statistics.median(best_time(anew, image) for image in images)
-        for image in images:
-            proposer(image)
+def passes_of(model: Any, images: Sequence[Any]) -> float:
+    """Rows that go through the convolutions for an image."""
     with CountPasses(model) as counted:
         for image in images:
             model(image[None])
-    rest = statistics.median(best_time(model, image[None]) for image in images)
-    return counted.passes / len(images), 1000 * search, 1000 * rest
+    return counted.passes / len(images)
+
+
+def times_of(models: dict[str, Any], images: Sequence[Any]) -> dict[str, tuple[float, float]]:
+    """Milliseconds of an image for the search of regions and for all else, of each detector.
+
+    They take turns at each image, so that whatever else the machine does disturbs all of them.
+    """
+    proposer = models["rcnn"].proposer  # the same for all that have one
+    # What is remembered costs nothing: it is searched for here.
+    anew = SelectiveSearch(proposer.most, proposer.scales, proposer.min_size)
+    search, rest = [], {name: [] for name in models}
+    for image in images:
+        search.append(best_time(anew, image))
+        for name, model in models.items():
+            model(image[None])  # compiled now, and what was found is remembered
+            rest[name].append(best_time(model, image[None]))
+    found = 1000 * statistics.median(search)
+    return {
+        name: (found if hasattr(models[name], "proposer") else 0.0, 1000 * statistics.median(own))
+        for name, own in rest.items()
+    }
 
 
 def best_time(function: Any, x: Any) -> float:
@@ -112,29 +124,27 @@ def best_time(function: Any, x: Any) -> float:
     return min(times)
 
 
-def judge(name: str, trainer: Any, training: float, count: int) -> Result:
-    """A trained detector on the test images."""
-    model, data = trainer.judged.eval(), trainer.data
-    numbers = main_numbers(detection_scores(model, data.test, data.classes))
-    images, *_ = next(iter(data.test))
-    own = [data.test.dataset[k][0] for k in range(min(count, len(data.test.dataset)))]
-    passes, search, rest = measure(model, own)
-    picture = enlarged(images[0], model(images[:1])[0], data.classes, LEAST.get(name, 0.5))
-    return Result(name, numbers["ap50"], numbers["ap"], passes, search, rest, training, picture)
-
-
 def compare(settings: dict[str, Any], count: int) -> tuple[list[Result], Any]:
     """All five, and the test image of the pictures with its true boxes."""
-    results, backbone, truth = [], None, None
+    trainers, training, points = {}, {}, {}
     for name in LINEAGE:
-        trainer, seconds = train(name, settings, backbone if name == "sppnet" else None)
-        results.append(judge(name, trainer, seconds, count))
-        print(f"{NAMES[name]}: {results[-1].ap50:.3f} after {seconds:.0f} s", flush=True)
-        if name == "rcnn":
-            backbone = trainer.model.backbone
-        images, *targets = next(iter(trainer.data.test))
-        truth = enlarged(images[0], unpad_boxes(*targets)[0], trainer.data.classes)
-    return results, truth
+        backbone = trainers["rcnn"].model.backbone if name == "sppnet" else None
+        trainers[name], training[name] = train(name, settings, backbone)
+        data = trainers[name].data
+        model = trainers[name].judged.eval()
+        points[name] = main_numbers(detection_scores(model, data.test, data.classes))
+        print(f"{NAMES[name]}: {points[name]['ap50']:.3f} after {training[name]:.0f} s", flush=True)
+    models = {name: trainer.judged.eval() for name, trainer in trainers.items()}
+    own = [data.test.dataset[k][0] for k in range(min(count, len(data.test.dataset)))]
+    times = times_of(models, own)
+    images, *targets = next(iter(data.test))
+    results = []
+    for name, model in models.items():
+        said = enlarged(images[0], model(images[:1])[0], data.classes, LEAST.get(name, 0.5))
+        ap50, ap = points[name]["ap50"], points[name]["ap"]
+        numbers = ap50, ap, passes_of(model, own), *times[name], training[name]
+        results.append(Result(name, *numbers, said))
+    return results, enlarged(images[0], unpad_boxes(*targets)[0], data.classes)
 
 
 def enlarged(image: Any, found: dict[str, Any], classes: Sequence[str], least: float = 0.0) -> Any:

@@ -24,7 +24,6 @@ from narae.train.runs.folder import RunFolder
 from narae.vision.digits import split_digits
 from narae.vision.transforms import ToTensor
 
-pytest.importorskip("safetensors")
 pytest.importorskip("matplotlib")
 pytest.importorskip("sklearn")
 Image = pytest.importorskip("PIL.Image")

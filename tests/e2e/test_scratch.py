@@ -20,7 +20,6 @@ from narae import errors
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("sklearn")
-pytest.importorskip("safetensors")
 
 from tests.e2e.scratch_programs import FOLDER, PROGRAMS, ROOT, program
 

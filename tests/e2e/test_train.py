@@ -19,7 +19,6 @@ from narae.cli import main
 from narae.io import read_records
 from narae.train.runs.folder import RunFolder
 
-pytest.importorskip("safetensors")
 pytest.importorskip("matplotlib")
 pytest.importorskip("sklearn")
 

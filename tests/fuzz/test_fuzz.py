@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("safetensors")
+pytest.importorskip("matplotlib")
 
 import narae
 from narae.base.errors import ConfigError

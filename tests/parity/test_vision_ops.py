@@ -147,10 +147,11 @@ def _iou(a, b) -> float:
 
 
 @pytest.mark.parametrize("count", [0, 1, 40, 200])
-@pytest.mark.parametrize("threshold", [0.0, 0.3, 0.5, 0.9])
-def test_nms(count, threshold):
-    """I13: NMS (no compiled op)."""
-    boxes, scores = make_boxes(count), scores_of(count)
+@pytest.mark.parametrize("threshold", [-0.1, 0.0, 0.3, 0.5, 0.9])
+@pytest.mark.parametrize("most", [30.0, 4.0])
+def test_nms(count, threshold, most):
+    """I13: NMS (no compiled op), of crowded boxes, and of small ones far from each other."""
+    boxes, scores = make_boxes(count, most=most), scores_of(count)
     ours = ops.nms(to_narae(boxes), to_narae(scores), threshold)
     assert ours.tolist() == plain_nms(boxes.tolist(), scores.tolist(), threshold)
 
@@ -163,6 +164,15 @@ def test_nms_at_the_threshold():
     third = narae.tensor([[0.0, 0, 10, 10], [0.0, 0, 10, 3]])  # 0.3 is rounded up in float32
     assert float(np.float32(0.3)) > 0.3
     assert ops.nms(third, narae.tensor([0.9, 0.8]), 0.3).tolist() == [0]
+
+
+def test_a_box_that_is_hidden_hides_nothing():
+    """Neighbours in a long row overlap by more than the threshold: every other box stays."""
+    left = np.arange(100.0) * 4
+    boxes = np.stack([left, 0 * left, left + 10, 0 * left + 10], axis=1)  # IoU 6 / 14, then 2 / 18
+    scores = narae.from_numpy(-left)
+    kept = ops.nms(narae.from_numpy(boxes), scores, 0.3).tolist()
+    assert kept == list(range(0, 100, 2)) == plain_nms(boxes.tolist(), (-left).tolist(), 0.3)
 
 
 def test_equal_scores_keep_their_order():

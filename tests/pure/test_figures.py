@@ -13,7 +13,7 @@ import pytest
 
 from narae.base.errors import DataError, MissingExtraError, ShapeError
 from narae.train import figures
-from narae.train.figures import Examples, is_picture, line_figure, training_figure
+from narae.train.figures import Examples, is_picture, line_figure, overview_figure, training_figure
 
 matplotlib = pytest.importorskip("matplotlib")
 pytestmark = pytest.mark.filterwarnings("error::UserWarning", "error::RuntimeWarning")
@@ -170,6 +170,48 @@ class TestTrainingFigure:
             strange = some_examples(1, (2, 8, 8))
             training_figure(HISTORY, CONFUSION, NAMES, path, examples=strange)
         assert not path.exists()
+
+
+class TestOverviewFigure:
+    history = {
+        "train_loss": [3.0, 2.0, 1.0, 0.5],
+        "val_loss": [math.nan, 2.5, math.nan, 1.5],
+        "val_mean_iou": [math.nan, 0.25, math.nan, 0.5],
+    }
+
+    def test_epochs_without_a_number_are_left_out(self, tmp_path, drawn):
+        overview_figure(self.history, tmp_path / "run.png", "a run", "mean_iou")
+        train, val = axes_named(drawn[0], "Loss").get_lines()
+        assert list(train.get_xdata()) == [1, 2, 3, 4]
+        assert (list(val.get_xdata()), list(val.get_ydata())) == ([2, 4], [2.5, 1.5])
+        (measure,) = axes_named(drawn[0], "Mean IoU").get_lines()
+        assert (list(measure.get_xdata()), list(measure.get_ydata())) == ([2, 4], [0.25, 0.5])
+        assert measure.get_label() == "validation (last 0.5)"
+
+    def test_the_loss_alone(self, tmp_path, drawn):
+        overview_figure({"train_loss": [1.0], "val_loss": [math.nan]}, tmp_path / "run.png")
+        (axes,) = drawn[0].axes
+        assert [list(line.get_ydata()) for line in axes.get_lines()] == [[1.0]]
+
+    @pytest.mark.parametrize(("count", "shape", "columns"), [(3, (3, 8, 8), 3), (7, (8, 24), 2)])
+    def test_pictures_stand_below(self, tmp_path, drawn, count, shape, columns):
+        images = np.random.default_rng(0).random((count, *shape), np.float32)
+        pictures = [(f"no. {place}", image) for place, image in enumerate(images)]
+        path = tmp_path / "run.png"
+        overview_figure(self.history, path, pictures=pictures)
+        shown = [axes for axes in drawn[0].findobj(matplotlib.axes.Axes) if axes.images]
+        assert [axes.get_title(loc="left") for axes in shown] == [title for title, _ in pictures]
+        assert shown[0].get_gridspec().ncols == columns
+
+    def test_a_png(self, tmp_path):
+        path = tmp_path / "run.png"
+        overview_figure(self.history, path, "a run", "mean_iou", [("all", np.eye(8))])
+        picture = decode(path)
+        assert picture[: len(picture) // 2].std() > 0.05 < picture[len(picture) // 2 :].std()
+
+    def test_an_empty_history_is_refused(self, tmp_path):
+        with pytest.raises(DataError):
+            overview_figure({"train_loss": []}, tmp_path / "run.png")
 
 
 class TestLineFigure:

@@ -188,7 +188,6 @@ SETTINGS =""",
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    pytest.importorskip("safetensors")
     pytest.importorskip("matplotlib")
     folder = tmp_path_factory.mktemp("drawn")
     (folder / "drawn.py").write_text(OTHER_EACH_TIME, "utf-8")

@@ -20,7 +20,7 @@ from narae.train.log_file import LogFile
 from tests.train import trainings
 from tests.train.trainings import Pretends, contents, in_fork, leaves, train_on
 
-pytest.importorskip("safetensors")
+pytest.importorskip("matplotlib")
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 
 

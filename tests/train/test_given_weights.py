@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("safetensors")
 pytest.importorskip("matplotlib")
 
 import narae

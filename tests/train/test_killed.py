@@ -16,7 +16,7 @@ import pytest
 
 from tests.train.trainings import TRAININGS, contents, in_fork, train_on
 
-pytest.importorskip("safetensors")
+pytest.importorskip("matplotlib")
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 
 

@@ -17,10 +17,11 @@ import pytest
 import narae
 import narae.nn as nn
 from narae.base.errors import ConfigError, MissingExtraError
-from narae.data import DataLoader, TensorDataset
+from narae.data import DataLoader, RandomSampler, SubsetRandomSampler, TensorDataset
 from narae.optim import SGD
 from narae.train import Callback, Data, Settings, Trainer
 from narae.train.callbacks import SWA, CSVLog, LearningRate, Progress, Schedule, Timing
+from narae.train.data import items_of, samples_of
 from narae.train.log_file import LogFile
 from narae.train.loggers import check_loggers, loggers_of
 from narae.train.progress import EpochProgress
@@ -464,6 +465,25 @@ class TestProgress:
         assert len(lines) == 4 and "for its last 70%" in lines[1]  # 1 of 3 batches was done
         assert not any("for its last" in line for line in (lines[0], *lines[2:]))
         assert all("samples/s" in line and "lr" not in line for line in lines)
+
+    @pytest.mark.parametrize(
+        ("options", "samples"),
+        [
+            ({"sampler": RandomSampler(range(10), num_samples=100)}, 100),
+            ({"sampler": SubsetRandomSampler([1, 5, 7])}, 3),
+            ({"drop_last": True}, 8),
+            ({"batch_size": None}, 0),
+            ({"batch_size": 1, "batch_sampler": [[0, 1, 2], [3]]}, 0),
+            ({}, 10),
+        ],
+    )
+    def test_samples_of_an_epoch_are_those_that_are_learned_from(self, options, samples):
+        """Not those of the data set: a sampler may draw others, a short batch is left out."""
+        data = TensorDataset(narae.arange(10))
+        loader = DataLoader(data, **{"batch_size": 4, **options})
+        assert samples_of(loader) == samples
+        if samples:
+            assert sum(items_of(batch) for batch in loader) == samples
 
     def test_quiet(self, capsys):
         trainer_of(Progress(quiet=True)).fit()

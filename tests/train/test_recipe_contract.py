@@ -206,7 +206,7 @@ def test_the_four_parts_of_a_recipe_are_the_slots_of_the_trainer(recipe_of_sides
 
 def test_a_default_of_none_is_one_of_the_values(tmp_path, monkeypatch):
     """`width: int = None` can be written to run.json, and read again when the run goes on."""
-    pytest.importorskip("safetensors")
+    pytest.importorskip("matplotlib")
     path = write_sides(tmp_path)
     text = path.read_text("utf-8").replace("lr: float = 0.5", "lr: float = None")
     path.write_text(text.replace("lr=lr,", "lr=lr or 0.5,"), "utf-8")

@@ -109,7 +109,7 @@ def test_it_does_something(kind, reference):
 )
 def test_a_run_goes_on_with_the_same_bits(kind, stop, reference, tmp_path):
     """Stopped inside and between epochs and gone on with, a run ends as if nothing had been."""
-    pytest.importorskip("safetensors")
+    pytest.importorskip("matplotlib")
     whole = make_trainer(with_keeper(kind))
     expected = whole.fit()
     stream = np.array(narae.get_rng_state())

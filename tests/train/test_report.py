@@ -25,7 +25,6 @@ from narae.train.recipe import load_recipe
 from narae.train.runs.launch import start
 from narae.train.runs.saved import load_run
 
-pytest.importorskip("safetensors")
 pytest.importorskip("matplotlib")
 
 NAMES = [

@@ -30,7 +30,7 @@ from narae.train.signals import stop_on_signals
 from tests.train import trainings
 from tests.train.trainings import TRAININGS, Pretends, contents, keeper_of, leaves
 
-pytest.importorskip("safetensors")
+pytest.importorskip("matplotlib")
 
 
 def compiled(folder, **options):

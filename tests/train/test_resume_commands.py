@@ -23,7 +23,6 @@ from narae.train.runs.launch import resume, start
 from narae.train.runs.lock import run_lock
 from tests.train.trainings import contents, in_fork
 
-pytest.importorskip("safetensors")
 pytest.importorskip("matplotlib")
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 

@@ -423,16 +423,18 @@ def test_many_that_ask_at_once_get_a_folder_each(tmp_path):
 
 
 # ---------------------------------------------------------------------------------------- export
-def test_exported_weights_are_read_by_pytorch(tmp_path, capsys):
+@pytest.mark.parametrize("ending", [".safetensors", ".pt", ".bin"])
+def test_exported_weights_are_read_by_pytorch(tmp_path, capsys, ending):
     """The best weights, under PyTorch's names, as PyTorch's own module takes them."""
     torch = pytest.importorskip("torch")
     load_file = pytest.importorskip("safetensors.torch").load_file
-    file = tmp_path / "weights.safetensors"
+    read = load_file if ending == ".safetensors" else torch.load
+    file = tmp_path / f"weights{ending}"
     assert main(["export", "runs/first", str(file)]) == 0
     assert "4 tensors, 42 numbers" in capsys.readouterr().out
     layers = [torch.nn.Linear(2, 8), torch.nn.ReLU(), torch.nn.Dropout(0.1), torch.nn.Linear(8, 2)]
     model = torch.nn.Sequential(*layers).eval()
-    model.load_state_dict(load_file(file))
+    model.load_state_dict(read(file))
     x = np.random.default_rng(0).random((5, 2), np.float32)
     own = RunFolder(pathlib.Path("runs/first")).recipe().model().eval()
     own.load_state_dict(narae.load("runs/first/checkpoints/best.safetensors")["model"])
@@ -446,10 +448,12 @@ def test_weights_as_numpy_arrays_and_other_endings(tmp_path, capsys):
     with np.load(tmp_path / "w.npz") as found:
         assert set(found) == set(best)
         assert all(np.array_equal(found[name], np.asarray(best[name])) for name in found)
-    for ending, said in ((".pt", "safetensors.torch.load_file"), ("", "weights.safetensors")):
-        assert main(["export", "runs/first", str(tmp_path / f"w{ending}")]) == 2
-        assert said in capsys.readouterr().err
-    assert main(["export", "runs/first", str(tmp_path / "no" / "w.npz")]) == 2
+    for name in ("w", "w.onnx"):
+        assert main(["export", "runs/first", str(tmp_path / name)]) == 2
+        assert "w.safetensors" in capsys.readouterr().err
+    for name in ("w.npz", "w.pt"):
+        assert main(["export", "runs/first", str(tmp_path / "no" / name)]) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["w.npz"]
 
 
 # -------------------------------------------------------------------------------- what a run shows

@@ -10,7 +10,6 @@ from narae.cli import main
 from narae.train.recipe import load_recipe
 from narae.train.runs.folder import RunFolder
 
-pytest.importorskip("safetensors")
 pytest.importorskip("matplotlib")
 pytest.importorskip("PIL.Image")
 

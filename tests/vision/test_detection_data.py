@@ -255,6 +255,17 @@ def test_digits_on_a_canvas_are_seeded_and_boxed_tightly():
         first[20]
 
 
+def test_a_canvas_without_digits_and_counting_from_the_end():
+    empty = MnistDetection(items=3, source="digits", digits=(0, 0))
+    assert empty[0][1]["boxes"].shape == (0, 4)
+    some = MnistDetection(items=3, source="digits")
+    np.testing.assert_array_equal(some[-1][0], some[2][0])
+    kept = Cached(some)
+    assert kept[-1][0] is kept[2][0]
+    with pytest.raises(ConfigError, match="digits is"):
+        MnistDetection(items=3, source="digits", digits=(3, 1))
+
+
 def test_parts_have_digits_of_their_own():
     train, test = (MnistDetection(train=part, source="digits", items=2) for part in (True, False))
     assert len(train._images) > len(test._images)

@@ -9,7 +9,7 @@ import pytest
 
 import narae
 from narae import nn
-from narae.errors import ConfigError, DataError, ShapeError
+from narae.errors import BoundsError, ConfigError, DataError, ShapeError
 from narae.optim import AdamW
 from narae.vision.datasets import MnistDetection, PadBoxes, unpad_boxes
 from narae.vision.found_boxes import answer_boxes, compare_boxes, draw_boxes
@@ -168,6 +168,30 @@ def test_what_was_found_is_remembered():
         search(image[None])
 
 
+def test_images_of_the_same_bytes_and_another_shape():
+    """Black images high and wide: each has boxes of its own."""
+    search = SelectiveSearch(most=1, remember=True)
+    assert search(narae.zeros(3, 24, 32)).tolist() == [[0, 0, 32, 24]]
+    assert search(narae.zeros(3, 32, 24)).tolist() == [[0, 0, 24, 32]]
+
+
+def test_a_search_on_normalized_pixels():
+    """Values below 0 and above 1 are in the first and the last bin of their colours."""
+    image = narae.full((3, 24, 32), -2.0)
+    image[:, 6:16, 4:20] = 2.0
+    boxes = SelectiveSearch(most=4)(image)
+    assert box_iou(narae.tensor([[4.0, 6, 20, 16]]), narae.from_numpy(boxes)).max() > 0.7
+    with pytest.raises(ConfigError, match="most is 0"):
+        SelectiveSearch(most=0)
+
+
+@pytest.mark.parametrize("crop", [16, 20, 3])
+def test_rcnn_of_any_size_of_crop(crop):
+    """The head fits what the convolutions make of a crop, also where halving rounds."""
+    model = RCNN(SmallBackbone((2, 2, 2), (0, 0, 0)), 3, SelectiveSearch(most=3), crop=crop)
+    assert len(model.eval()(narae.zeros(2, 3, 24, 24))) == 2
+
+
 def test_rcnn_warps_each_region_to_one_size():
     """I14: a region of one colour becomes a crop of that colour, whatever its shape."""
     image = narae.zeros(1, 3, 40, 60)
@@ -261,6 +285,27 @@ def test_a_cell_says_what_it_was_told():
     assert answer["labels"].tolist() == [2]
     np.testing.assert_allclose(answer["boxes"], [[32, 18, 48, 22]], atol=1e-4)
     np.testing.assert_allclose(answer["scores"], [0.9])
+
+
+def test_two_negative_numbers_make_no_score():
+    """I19: less than no confidence in less than no class is no object."""
+
+    class Said(nn.Module):
+        def forward(self, x):
+            cell = narae.tensor([0.5, 0.5, 0.5, 0.5, -0.9] * 2 + [-0.9] * 3)
+            return cell[None, :, None, None].expand(1, -1, 4, 4)
+
+    model = YOLOv1(SmallBackbone((2, 2), (0, 0)), 4, compiled=False).eval()
+    model.head = Said()
+    assert len(model(narae.zeros(1, 3, 64, 64))[0]["scores"]) == 0
+
+
+@pytest.mark.parametrize("name", LINEAGE)
+def test_a_label_that_the_model_does_not_know(name, batch):
+    """The usual slip: the background was not counted."""
+    boxes, labels = narae.tensor([[[4.0, 4, 40, 40]]]), narae.tensor([[11]])
+    with pytest.raises(BoundsError, match=r"the label 11, .* num_classes=11;.*num_classes=12"):
+        detector(name)(batch[0][:1], (boxes, labels))
 
 
 def test_bad_input_is_refused_in_words(batch):

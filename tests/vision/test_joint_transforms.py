@@ -162,6 +162,12 @@ def test_colour_leaves_boxes_alone():
     assert float(image[0, 0, 0]) != 0.5
 
 
+def test_entries_that_are_not_one_a_box_are_refused():
+    boxes, labels = narae.tensor([[0.0, 0, 2, 2], [1.0, 1, 3, 3]]), narae.tensor([1])
+    with pytest.raises(ShapeError, match="labels has 1 entries, there are 2 boxes"):
+        joint.RandomHorizontalFlip(1.0)(narae.zeros(3, 4, 4), {"boxes": boxes, "labels": labels})
+
+
 def test_bad_samples_are_refused_in_words():
     flip = joint.RandomHorizontalFlip(p=1.0)
     image = narae.zeros(3, 8, 8)

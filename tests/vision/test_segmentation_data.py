@@ -83,6 +83,47 @@ def test_unlabelled_pixels_keep_their_number(tmp_path):
     assert np.asarray(found[0][1]).tolist() == [[0, 255, 1]]
 
 
+@pytest.mark.parametrize(
+    ("ignored", "first", "values", "wanted", "number"),
+    [
+        (0, 1, [0, 1, 2], [255, 0, 1], 255),  # 0 is the first class now
+        (1, 1, [1, 2, 2], [255, 1, 1], 255),
+        (3, 1, [1, 2, 3], [0, 1, 3], 3),
+        (65535, 0, [0, 1, 65535], [0, 1, 255], 255),  # no byte
+        (-1, 0, [0, 1, -1], [0, 1, 255], 255),
+        (0, 0, [0, 1, 1], [0, 1, 1], 0),  # a class that does not count
+        (None, 0, [0, 1, 1], [0, 1, 1], None),
+    ],
+)
+def test_unlabelled_pixels_are_never_those_of_a_class(
+    tmp_path, ignored, first, values, wanted, number
+):
+    """I11: what stands for no class in the file does so in the sample, whatever its number."""
+    write_pair(tmp_path / "i", tmp_path / "m", "a", (3, 1), np.zeros((1, 3), np.uint8))
+    (tmp_path / "m" / "a.png").unlink()
+    Image.fromarray(np.array([values], np.int32)).save(tmp_path / "m" / "a.tiff")
+    folders = tmp_path / "i", tmp_path / "m"
+    found = MaskFolder(*folders, classes=("a", "b"), ignore_index=ignored, first=first)
+    assert np.asarray(found[0][1]).tolist() == [wanted]
+    assert found.ignore_index == number
+
+
+def test_a_value_that_would_become_the_unlabelled_one_is_refused(tmp_path):
+    write_pair(tmp_path / "i", tmp_path / "m", "a", (2, 1), np.array([[3, 4]], np.uint8))
+    for classes in (("a", "b"), ()):
+        found = MaskFolder(tmp_path / "i", tmp_path / "m", classes=classes, ignore_index=3, first=1)
+        with pytest.raises(DataError, match=r"holds the value 4; .* and 3 where there is none"):
+            found[0]
+
+
+def test_masks_of_fractions_are_refused(tmp_path):
+    write_pair(tmp_path / "i", tmp_path / "m", "a", (2, 1), np.array([[0, 1]], np.uint8))
+    (tmp_path / "m" / "a.png").unlink()
+    Image.fromarray(np.array([[0.5, 1.0]], np.float32)).save(tmp_path / "m" / "a.tiff")
+    with pytest.raises(DataError, match=r"the mode F; .* numbers of classes"):
+        MaskFolder(tmp_path / "i", tmp_path / "m")[0]
+
+
 def test_palette_masks_are_their_numbers(tmp_path):
     """A mask whose colours are a palette, as VOC's: its numbers count."""
     write_pair(tmp_path / "i", tmp_path / "m", "a", (2, 1), np.array([[0, 1]], np.uint8))

@@ -84,6 +84,26 @@ def test_a_model_on_batches():
     np.testing.assert_array_equal(found.confusion, wanted)
 
 
+def test_a_model_that_gives_several_maps():
+    """FCN-ResNet gives a dict: its "out" is judged."""
+    images, true = narae.rand(2, 3, 4, 5), narae.zeros(2, 4, 5, dtype=narae.int64)
+
+    def model(x):
+        return {"out": x, "aux": x * 0}
+
+    found = segmentation_scores(model, [(images, true)], 3)
+    wanted = SegmentationScores(3)
+    wanted.update(images, true)
+    np.testing.assert_array_equal(found.confusion, wanted.confusion)
+
+
+def test_scores_of_a_step_of_training():
+    """They may have gradients."""
+    scores = SegmentationScores(2)
+    scores.update(narae.zeros(1, 2, 3, 3).requires_grad_() * 2, np.zeros((1, 3, 3), int))
+    assert scores.pixel_accuracy == 1
+
+
 def test_table():
     """A line a class with its name; the last line has the means."""
     scores = SegmentationScores(2, ignore_index=7)
@@ -112,6 +132,11 @@ def test_wrong_input_is_refused_and_nothing_is_counted(name):
     with pytest.raises(kind, match=words):
         scores.update(np.asarray(said), np.asarray(true))
     assert not scores.confusion.any()
+
+
+def test_each_class_has_a_name():
+    with pytest.raises(ConfigError, match="3 names and 2 classes"):
+        SegmentationScores(2).table(["sky", "road", "car"])
 
 
 def test_no_classes():

@@ -18,6 +18,7 @@ from narae.vision.models.segmentation import (
     fcn32s,
     linear_to_conv,
 )
+from narae.vision.models.segmentation.bilinear import bilinear_upsampling
 from narae.vision.overlays import answer_pixels, class_colours, compare_classes, overlay
 
 NARROW = (4, 6, 8, 10, 12)
@@ -57,6 +58,13 @@ def test_each_place_of_the_map_is_the_classifier_there():
             window = x[:, :, 2 * row : 2 * row + 16, 2 * column : 2 * column + 16]
             answer = model(window).detach().numpy()
             np.testing.assert_allclose(found[:, :, row, column].detach().numpy(), answer, atol=1e-6)
+
+
+def test_the_convolution_has_the_dtype_of_the_layer():
+    linear = narae.nn.Linear(8, 3).double()
+    x = narae.randn(2, 2, 2, 2, dtype=narae.float64)
+    answers = linear_to_conv(linear, (2, 2))(x).flatten(1)
+    np.testing.assert_allclose(answers.detach(), linear(x.flatten(1)).detach(), rtol=1e-12)
 
 
 def test_wrong_classifiers_are_refused():
@@ -119,6 +127,10 @@ def test_a_compiled_step_learns_as_an_eager_one(make):
 
 
 def test_wrong_plans_are_refused():
+    with pytest.raises(ConfigError, match="stride is 3; it is even"):
+        bilinear_upsampling(1, 3)
+    with pytest.raises(ShapeError, match="the map is 0 x 0"):
+        linear_to_conv(nn.Linear(8, 3), (0, 0))
     with pytest.raises(ConfigError, match="FCN-32s, FCN-16s or FCN-8s"):
         SmallFCN(3, 4)
     with pytest.raises(ConfigError, match="five stages"):
@@ -182,6 +194,17 @@ def test_answers_about_a_file(tmp_path):
     legend = drawn[:, 80:].reshape(-1, 3)
     shown = {colour for colour in class_colours(3) if (legend == colour).all(axis=1).any()}
     assert shown == set(class_colours(2))  # no car
+
+
+def test_answers_of_many_classes_given_as_a_dict(tmp_path):
+    """More classes than a byte has, from a model that gives several maps."""
+    from PIL import Image
+
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+    names = [str(number) for number in range(300)]
+    last = narae.arange(300.0).view(1, 300, 1, 1).expand(1, 300, 4, 4)
+    answer = answer_pixels(lambda x: {"out": last}, tmp_path / "a.png", (4, 4), names, tmp_path)
+    assert answer.shares == {"299": 1.0}
 
 
 def test_wrong_files_write_nothing(tmp_path):

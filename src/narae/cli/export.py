@@ -10,10 +10,12 @@ def add_parser(commands: Any) -> Any:
         "export",
         help="write a run's weights for other programs",
         description="Write the best weights of a run, and nothing else, under the names that "
-        "PyTorch gives them: model.load_state_dict(safetensors.torch.load_file(FILE)).",
+        "PyTorch gives them: model.load_state_dict(torch.load(FILE)) of a .pt, or "
+        "safetensors.torch.load_file(FILE), where no code can hide.",
     )
     parser.add_argument("model", type=Path, metavar="RUN", help="its folder, or a checkpoint in it")
-    parser.add_argument("file", type=Path, metavar="FILE", help="ends in .safetensors or .npz")
+    endings = "ends in .safetensors, .pt (.pth, .th, .bin) or .npz"
+    parser.add_argument("file", type=Path, metavar="FILE", help=endings)
     return parser
 
 

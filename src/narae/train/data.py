@@ -81,6 +81,25 @@ def items_of(batch: Any) -> int:
     return int(found.shape[0])
 
 
+def samples_of(loader: Any) -> int:
+    """How many samples of an epoch are learned from; 0 if the loader does not say.
+
+    A sampler may draw more or fewer than the data set has, and the last batch may be left out.
+
+    >>> from narae.data import DataLoader, RandomSampler
+    >>> samples_of(DataLoader(range(10), 4, sampler=RandomSampler(range(10), num_samples=100)))
+    100
+    >>> samples_of(DataLoader(range(10), 4, drop_last=True))
+    8
+    """
+    order = getattr(loader, "batch_sampler", None)
+    holder, name = (loader, "dataset") if order is None else (order, "sampler")
+    items, size = getattr(holder, name, None), getattr(holder, "batch_size", None)
+    if items is None or size is None or not hasattr(items, "__len__"):
+        return 0
+    return min(len(items), size * len(loader))
+
+
 def first_tensor(batch: Any) -> Tensor | None:
     """The first tensor in nested lists, tuples and dicts; None if there is none."""
     if isinstance(batch, Tensor):

@@ -1,7 +1,10 @@
 """What a recipe shows of a model's work in the report of a run."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
+
+from narae.tensors import no_grad
 
 
 @dataclass(frozen=True)
@@ -18,3 +21,26 @@ class Example:
     title: str
     picture: Any = None
     text: str = ""
+
+
+def examples_of(
+    show: Callable[[Any, Any], Iterable[Any]] | None, model: Any, batches: Iterable[Any], most: int
+) -> list[Example]:
+    """What a recipe shows of a model's work on the first batch; nothing if it shows none.
+
+    Args:
+        show: the recipe's `examples`.
+        model: in evaluation mode for the time of it.
+        batches: of the test data.
+        most: how many examples are taken.
+    """
+    if show is None:
+        return []
+    was_training = model.training
+    model.eval()
+    try:
+        with no_grad():
+            found = list(show(model, tuple(next(iter(batches)))))
+    finally:
+        model.train(was_training)
+    return [each for each in found if isinstance(each, Example)][:most]

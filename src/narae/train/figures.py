@@ -32,6 +32,7 @@ _MOST_MARKED_EPOCHS = 30
 _MOST_EXAMPLES = 10
 _LARGEST_SIDE = 4096  # of a picture; what is larger is a table of numbers
 _LOG_FROM_RATIO = 50.0
+_ABBREVIATIONS = {"iou": "IoU", "ap": "AP", "ap50": "AP50", "bleu": "BLEU", "mae": "MAE"}
 _EAST_ASIAN_FONTS = (
     "Noto Sans CJK KR",
     "Noto Sans KR",
@@ -40,6 +41,8 @@ _EAST_ASIAN_FONTS = (
     "Malgun Gothic",
 )
 _DPI = 130
+_WIDTH = 12.0  # of a figure, in inches
+_MOST_COLUMNS, _FEWEST_COLUMNS = 5, 2  # of pictures; wide ones stand in few
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,43 @@ def training_figure(
     _draw_confusion(upper.add_subplot(grid[:, 1]), counts, class_names)
     if shown is not None:
         _draw_examples(lower, shown, class_names)
+    _save(figure, path)
+
+
+def overview_figure(
+    history: History,
+    path: str | os.PathLike[str],
+    title: str = "",
+    measure: str = "",
+    pictures: Sequence[tuple[str, Array]] = (),
+) -> None:
+    """Write a PNG with curves of the loss and of one measure, and pictures of the model's work.
+
+    Args:
+        history: one number an epoch under "train_loss", "val_loss" and the like; NaN: none.
+        path: the PNG to write; it appears whole or not at all.
+        title: a line above the figure.
+        measure: what is drawn beside the loss, such as "mean_iou"; "": the loss alone.
+        pictures: what is written above each, and the picture: (height, width), or with 1 or 3
+            channels before them.
+
+    Raises:
+        DataError: if `history` holds no epoch.
+        MissingExtraError: if matplotlib is not installed.
+    """
+    _check_history(history)
+    columns = _columns_of_pictures([picture for _, picture in pictures])
+    rows = -(-len(pictures) // columns)
+    heights = [3.6, rows * (_WIDTH / columns / _aspect([x for _, x in pictures]) + 0.3)]
+    figure = _new_figure(_WIDTH, sum(heights), title)
+    upper, lower = figure, None
+    if pictures:
+        upper, lower = figure.subfigures(2, 1, height_ratios=heights)
+    kinds = ["loss", measure] if measure else ["loss"]
+    for axes, kind in zip(upper.subplots(1, len(kinds), squeeze=False)[0], kinds, strict=True):
+        _draw_curves(axes, history, kind)
+    if lower is not None:
+        _draw_pictures(lower.subplots(rows, columns, squeeze=False).ravel(), pictures)
     _save(figure, path)
 
 
@@ -220,31 +260,42 @@ def _plain_axes(axes: Any, title: str) -> None:
 
 
 def _draw_curves(axes: Any, history: History, kind: str) -> None:
-    """The training and validation curve of one kind, "loss" or "accuracy"."""
-    _plain_axes(axes, kind.capitalize())
+    """The training and validation curve of one kind, such as "loss" or "accuracy"."""
+    _plain_axes(axes, _words(kind))
     axes.grid(axis="y", color=_GRID)
     axes.set_axisbelow(True)
-    curves = {
-        part: np.asarray(history.get(f"{part}_{kind}", ()), dtype=np.float64)  # (epochs,)
-        for part in _PARTS
-    }
-    for part, values in curves.items():
+    curves = {part: _recorded(history.get(f"{part}_{kind}", ())) for part in _PARTS}
+    for part, (epochs, values) in curves.items():
         if len(values):
-            _draw_curve(axes, values, kind, *_PARTS[part])
-    together = np.concatenate(list(curves.values()))
+            _draw_curve(axes, epochs, values, kind, *_PARTS[part])
+    together = np.concatenate([values for _, values in curves.values()])
     if not len(together):
         axes.text(0.5, 0.5, "not recorded", transform=axes.transAxes, ha="center", color=_FAINT)
         axes.set_xticks([])
         axes.set_yticks([])
         return
-    _scale_epochs(axes, max(map(len, curves.values())))
+    _scale_epochs(axes, max(int(epochs.max(initial=1)) for epochs, _ in curves.values()))
     _scale_values(axes, together, kind)
     axes.legend(frameon=False, fontsize=9, labelcolor=_INK, loc="best")
 
 
-def _draw_curve(axes: Any, values: Array, kind: str, label: str, colour: str) -> None:
-    epochs = np.arange(1, len(values) + 1)
-    last = f"{values[-1]:.2%}" if kind == "accuracy" else f"{values[-1]:.4g}"
+def _words(kind: str) -> str:
+    """The name of a measure as it is written."""
+    words = [_ABBREVIATIONS.get(word, word) for word in kind.split("_")]
+    return " ".join([words[0][:1].upper() + words[0][1:], *words[1:]])
+
+
+def _recorded(numbers: Sequence[float]) -> tuple[Array, Array]:
+    """The epochs that have a number, from 1 on, and their numbers: (epochs,) each."""
+    values = np.asarray(numbers, dtype=np.float64)
+    places = np.flatnonzero(~np.isnan(values))
+    return places + 1, values[places]
+
+
+def _draw_curve(
+    axes: Any, epochs: Array, values: Array, kind: str, label: str, colour: str
+) -> None:
+    last = f"{values[-1]:.2%}" if kind.endswith("accuracy") else f"{values[-1]:.4g}"
     marker = "o" if len(values) <= _MOST_MARKED_EPOCHS else ""
     axes.plot(
         epochs, values, color=colour, lw=2, marker=marker, ms=4, label=f"{label} (last {last})"
@@ -261,7 +312,7 @@ def _scale_epochs(axes: Any, longest: int) -> None:
 
 def _scale_values(axes: Any, values: Array, kind: str) -> None:
     """Percent for accuracies; logarithmic for a loss that falls by orders of magnitude."""
-    if kind == "accuracy":
+    if kind.endswith("accuracy"):
         ticker = require("matplotlib.ticker", "train", "drawing figures")
         axes.yaxis.set_major_formatter(ticker.PercentFormatter(1.0))
         return
@@ -385,6 +436,24 @@ def _draw_image(axes: Any, image: Array) -> None:
     low, high = float(image.min()), float(image.max())
     spread = (image - low) / (high - low) if high > low else np.zeros(image.shape)
     axes.imshow(spread, cmap="gray_r", vmin=0.0, vmax=1.0, interpolation="nearest")
+
+
+def _aspect(pictures: Sequence[Array]) -> float:
+    """Width by height of the widest picture."""
+    return max((x.shape[-1] / x.shape[-2] for x in pictures), default=1.0)
+
+
+def _columns_of_pictures(pictures: Sequence[Array]) -> int:
+    most = _FEWEST_COLUMNS if _aspect(pictures) > 2 else _MOST_COLUMNS
+    return min(most, len(pictures)) or 1
+
+
+def _draw_pictures(places: Array, pictures: Sequence[tuple[str, Array]]) -> None:
+    for axes in places:
+        axes.set_axis_off()
+    for axes, (title, picture) in zip(places, pictures, strict=False):
+        _draw_image(axes, np.asarray(picture))
+        axes.set_title(title, loc="left", fontsize=9, color=_INK, parse_math=False)
 
 
 def _draw_fit(axes: Any, x: Array, y: Array, fitted: Array, x_label: str, y_label: str) -> None:

@@ -17,6 +17,7 @@ from narae.tensors.joining import cat
 
 from .colours import Colour
 from .drawing import draw_segmentation_masks
+from .metrics.segmentation import pixel_scores
 from .picture_files import on_white, open_picture
 from .transforms.functional.converting import pil_to_tensor, to_pil_image, to_tensor
 from .transforms.functional.images import pillow
@@ -151,7 +152,7 @@ class PixelAnswer:
 
 
 def answer_pixels(
-    model: Callable[[Tensor], Tensor],
+    model: Callable[[Tensor], Any],
     source: Path,
     size: Sequence[int],
     classes: Sequence[str],
@@ -160,7 +161,7 @@ def answer_pixels(
     """Classify the pixels of a picture file, and draw what came out: for a recipe's `predict`.
 
     Args:
-        model: (1, 3, height, width) to scores (1, classes, height, width).
+        model: (1, 3, height, width) to scores (1, classes, height, width), or a dict with "out".
         source: the file.
         size: (height, width) of the pictures that the model was trained on; this one is stretched
             to it, and its classes back to its own size.
@@ -175,7 +176,7 @@ def answer_pixels(
     image = on_white(open_picture(source)).convert("RGB")
     with no_grad():
         small = to_tensor(resize(image, list(size)))  # (3, height, width)
-        scores = np.asarray(model(small[None]))[0]  # (classes, height, width)
+        scores = np.asarray(pixel_scores(model(small[None])))[0]  # (classes, height, width)
     if len(scores) != len(classes):
         given = f"the model has {len(scores)} classes, there are {len(classes)} names"
         raise ConfigError(explain("predict", given, "each class has a name"))
@@ -192,5 +193,5 @@ def answer_pixels(
 
 def _as_large(labels: Array, size: tuple[int, int]) -> Array:
     """Classes for each pixel of a picture of (width, height): those of the nearest place."""
-    image = pillow().fromarray(labels.astype(np.uint8))
+    image = pillow().fromarray(labels.astype(np.int32))
     return np.asarray(image.resize(size, pillow().Resampling.NEAREST))

@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from narae.base.errors import FileFormatError, NaraeError
 from narae.io import read_records
-from narae.tensors import Tensor, no_grad
+from narae.tensors import Tensor
 from narae.train.answers import Answers, Mistake, answers_of
 from narae.train.data import items_of
-from narae.train.example import Example
+from narae.train.example import Example, examples_of
 from narae.train.metrics import confusion_matrix
 from narae.train.recipe import Recipe
 from narae.train.resume import random_streams, restore_random_streams
@@ -151,11 +151,7 @@ def _judge(facts: Facts, run: SavedRun, data_dir: Path | None) -> None:
         _compare(facts, answers)
     facts.layers = _layers(trainer)
     show = run.recipe.part("examples")
-    if show is not None:
-        trainer.model.eval()
-        with no_grad():
-            found = list(show(trainer.model, tuple(next(iter(trainer.data.test)))))
-        facts.examples = [x for x in found if isinstance(x, Example)][:_MOST_EXAMPLES]
+    facts.examples = examples_of(show, trainer.model, trainer.data.test, _MOST_EXAMPLES)
 
 
 def _compare(facts: Facts, answers: Answers) -> None:

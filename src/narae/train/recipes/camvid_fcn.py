@@ -2,8 +2,8 @@
 
 task:   classify pixels
 data:   CamVid, 367 frames to learn from and 233 to test on, 240 x 180 (`--data-dir`)
-expect: val_mean_iou 0.51
-time:   25 min
+expect: val_mean_iou 0.50
+time:   28 min
 """
 
 from pathlib import Path
@@ -23,7 +23,7 @@ from narae.vision.models.segmentation import fcn8s
 from narae.vision.overlays import PixelAnswer, answer_pixels, class_colours, compare_classes
 from narae.vision.transforms import joint
 
-SETTINGS = Settings(epochs=100, validate_every=10, monitor="val_mean_iou")
+SETTINGS = Settings(epochs=80, validate_every=10, monitor="val_mean_iou")
 INPUT_SHAPE = (3, 180, 240)
 CLASSES = UNLABELLED = len(CAMVID_CLASSES)
 # One over the fourth root of each class's share of the training pixels, 1 for cars.

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from narae.base.errors import ConfigError, explain
 from narae.io import atomic_write, save
+from narae.io.saving import TORCH_ENDINGS
 from narae.tensors import Tensor
 
 
@@ -17,7 +18,8 @@ def export_weights(weights: Mapping[str, Tensor], path: Path) -> str:
 
     Args:
         weights: such as `load_weights` or `Module.state_dict` gives.
-        path: ends in .safetensors, or in .npz for NumPy; a file that is there is replaced.
+        path: ends in .safetensors; in .pt, .pth, .th or .bin for `torch.load`; in .npz for NumPy.
+            A file that is there is replaced.
 
     Returns:
         How much was written, in words.
@@ -26,8 +28,8 @@ def export_weights(weights: Mapping[str, Tensor], path: Path) -> str:
         ConfigError: for another ending.
         MissingDataError: if its folder does not exist.
     """
-    if path.suffix == ".safetensors":
-        # Copies: tensors that share memory are otherwise stored once, under one of their names.
+    if path.suffix in (".safetensors", *TORCH_ENDINGS):
+        # Copies: safetensors stores tensors that share memory once, under one of their names.
         save({name: tensor.detach().clone() for name, tensor in weights.items()}, path)
     elif path.suffix == ".npz":
         arrays: dict[str, Any] = {name: _array(tensor) for name, tensor in weights.items()}
@@ -46,9 +48,5 @@ def _array(tensor: Tensor) -> npt.NDArray[Any]:
 
 def _other_ending(path: Path) -> str:
     given = f"{path} ends in {path.suffix or 'nothing'}"
-    if path.suffix in (".pt", ".pth", ".bin"):
-        rule = "PyTorch reads weights from .safetensors, in which no code can hide"
-        fix = f"{path.with_suffix('.safetensors')}, and safetensors.torch.load_file to read it"
-    else:
-        rule, fix = "weights are written as .safetensors or .npz", "weights.safetensors"
-    return explain("export", given, rule, fix)
+    rule = "weights are written as .safetensors, as .pt for PyTorch, or as .npz for NumPy"
+    return explain("export", given, rule, f"{path.with_suffix('.safetensors')}")

@@ -21,6 +21,7 @@ from ..callbacks.epoch_log import EpochLog
 from ..callbacks.learning_rate import LearningRate
 from ..callbacks.progress import Progress
 from ..callbacks.timing import Timing
+from ..data import samples_of
 from ..log_file import is_disk_full
 from ..loggers import check_loggers, loggers_of
 from ..recipe import Recipe
@@ -131,7 +132,7 @@ def _take_part(trainer: Trainer, folder: RunFolder, recipe: Recipe, quiet: bool)
         Timing(folder.path / TIMING),
         *loggers_of(settings.log, folder.path),
         EpochLog(recipe.name),
-        Progress(quiet, _samples(trainer)),
+        Progress(quiet, samples_of(trainer.data.train)),
         keeper,
     )
     trainer.add_callbacks(own)
@@ -195,13 +196,7 @@ def _about(trainer: Trainer) -> dict[str, Any]:
 def _check_libraries(recipe: Recipe) -> None:
     """Ask for what the run needs at its end now, before hours of training."""
     check_loggers(recipe.settings.log)
-    require("safetensors", "train", "saving checkpoints")
     require("matplotlib", "train", "drawing the picture of a run")
-
-
-def _samples(trainer: Trainer) -> int:
-    dataset = getattr(trainer.data.train, "dataset", None)
-    return len(dataset) if dataset is not None and hasattr(dataset, "__len__") else 0
 
 
 def _introduction(recipe: Recipe, trainer: Trainer) -> str:

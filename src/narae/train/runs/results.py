@@ -13,7 +13,8 @@ from narae.tensors import no_grad
 from ..answers import answers_of
 from ..callbacks.checkpoints import Checkpoints
 from ..checkpoint_folder import BEST
-from ..figures import line_figure, training_figure
+from ..example import examples_of
+from ..figures import is_picture, line_figure, overview_figure, training_figure
 from ..metrics import Counts, confusion_matrix
 from ..monitor import best_by
 from ..progress import format_metric, format_seconds
@@ -23,10 +24,11 @@ from .folder import SUMMARY, RunFolder
 from .result_file import RESULT, Best, Result, write_result
 
 _MOST_CONFUSIONS = 3
+_MOST_EXAMPLES = 5
 
 
 def write_results(folder: RunFolder, recipe: Recipe, trainer: Trainer, seconds: float) -> None:
-    """Write the summary, the picture where the data can be drawn, and how the run ended."""
+    """Write the summary, a picture of the run, and how it ended."""
     classes = trainer.data.classes
     answers = answers_of(trainer, trainer.data.test) if classes else None
     counts = None
@@ -41,6 +43,8 @@ def write_results(folder: RunFolder, recipe: Recipe, trainer: Trainer, seconds: 
         training_figure(folder.history(), counts, classes, path, title=title, examples=shown)
     elif folder.plan().about["input_shape"] == [1] and not classes:
         _draw_line(folder, trainer, path, title)
+    else:
+        _draw_overview(folder, recipe, trainer, path, title)
     write_result(_result(trainer, "finished", seconds), folder.path / RESULT)
 
 
@@ -131,6 +135,18 @@ def mistakes_text(confusion: Counts, classes: Sequence[str]) -> str:
     return f"{total:,} of {samples:,}: {', '.join(words)}" + (
         ", …" if counts[tuple(zip(*pairs, strict=True))].sum() < total else ""
     )
+
+
+def _draw_overview(
+    folder: RunFolder, recipe: Recipe, trainer: Trainer, path: Path, title: str
+) -> None:
+    """Curves, and what the recipe shows of the model's work."""
+    history = folder.history()
+    monitor = recipe.settings.monitor or best_by(trainer.numbers)
+    measure = monitor.removeprefix("val_").removeprefix("train_")
+    shown = examples_of(recipe.part("examples"), trainer.judged, trainer.data.test, _MOST_EXAMPLES)
+    pictures = [(x.title, np.asarray(x.picture)) for x in shown if is_picture(x.picture)]
+    overview_figure(history, path, title, "" if measure == "loss" else measure, pictures)
 
 
 def _draw_line(folder: RunFolder, trainer: Trainer, path: Path, title: str) -> None:

@@ -131,7 +131,8 @@ class Cached(VisionDataset):
 
     Args:
         dataset: what to keep; its own transforms should draw nothing.
-        transforms: applied to a kept sample, anew at each look.
+        transforms: applied to a kept sample, anew at each look; they give new tensors and leave
+            those of the sample as they are.
 
     >>> from narae.vision.datasets import MnistDetection
     >>> kept = Cached(MnistDetection(items=2, source="digits"))
@@ -141,16 +142,17 @@ class Cached(VisionDataset):
 
     def __init__(self, dataset: Any, transforms: Joint | None = None) -> None:
         super().__init__(transforms=transforms)
-        self.dataset, self.classes = dataset, dataset.classes
+        self.dataset, self.classes = dataset, getattr(dataset, "classes", ())
         self._samples: dict[int, Any] = {}
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def __getitem__(self, index: int) -> Any:
-        if index not in self._samples:
-            self._samples[index] = self.dataset[index]
-        image, target = self._samples[index]
+        place = index + len(self) if index < 0 else index
+        if place not in self._samples:
+            self._samples[place] = self.dataset[place]
+        image, target = self._samples[place]
         return (image, target) if self.transforms is None else self.transforms(image, target)
 
 

@@ -17,6 +17,8 @@ from .reading import read_picture
 
 Pairs = list[tuple[str, str]]
 
+_NO_CLASS = 255
+
 
 class MaskFolder(VisionDataset):
     """Pictures with a mask of classes each, as in Oxford-IIIT Pet: images/cat.jpg, masks/cat.png.
@@ -30,10 +32,14 @@ class MaskFolder(VisionDataset):
         names: which ones, without endings; or a text file with a name at the beginning of each
             line, as Oxford's `trainval.txt`; None: all of `images`.
         classes: their names; with these a mask's values are checked.
-        ignore_index: a value of masks that stands for no class.
+        ignore_index: a value of masks that stands for no class. It becomes 255 where it would be
+            the number of a class otherwise, as 0 is if `first` is 1, or is no byte.
         first: the value of the first class: Oxford's masks begin at 1. It becomes 0.
         transforms: applied to picture and mask together: see `narae.vision.transforms.joint`.
         transform, target_transform: applied to one of them.
+
+    Attributes:
+        ignore_index: the value that stands for no class in the masks of samples.
 
     Raises:
         DataError: if two files have one name; for a sample, if its mask has other values.
@@ -56,7 +62,11 @@ class MaskFolder(VisionDataset):
         target_transform: Transform | None = None,
     ) -> None:
         super().__init__(images, transforms, transform, target_transform)
-        self.classes, self.ignore_index, self.first = tuple(classes), ignore_index, first
+        self.classes, self.first = tuple(classes), first
+        self._unlabelled = self.ignore_index = ignore_index
+        taken = max(len(self.classes), first) if first else 0  # these are, or become, classes
+        if ignore_index is not None and not taken <= ignore_index <= _NO_CLASS:
+            self.ignore_index = _NO_CLASS
         self.pairs = pairs_of(images, masks, names, type(self).__name__)
 
     def __len__(self) -> int:
@@ -75,27 +85,28 @@ class MaskFolder(VisionDataset):
     def _checked(self, mask: Any, path: str) -> Any:
         """The mask as a Pillow image whose values are classes."""
         what, values = type(self).__name__, np.asarray(mask)
-        if values.ndim != 2:
+        if values.ndim != 2 or values.dtype.kind not in "iub":
             given = f"{path} has the mode {mask.mode}"
             rule = "a mask has one channel, whose values are numbers of classes"
             raise DataError(explain(what, given, rule, "write the classes, not their colours"))
-        if self.first:  # in numbers that can be negative: 0 is no class there
-            moved = values.astype(np.int64) - self.first
-            values = np.where(values == self.ignore_index, values, moved)
-        self._check_values(values, path)
-        return pillow().fromarray(values.astype(np.uint8))
-
-    def _check_values(self, values: Any, path: str) -> None:
-        most = len(self.classes) or 256
-        wrong = (values < 0) | (values >= most)
+        ignored = values == self._unlabelled
+        classes = values.astype(np.int64) - self.first  # below 0 there is no class
+        most = len(self.classes) or _NO_CLASS + 1
+        wrong = (classes < 0) | (classes >= most)
         if self.ignore_index is not None:
-            wrong &= values != self.ignore_index
+            wrong |= classes == self.ignore_index
+        wrong &= np.logical_not(ignored)
         if wrong.any():
-            given = f"{path} holds the value {int(values[wrong][0]) + self.first}"
-            rule = f"classes are {self.first} to {self.first + most - 1}"
-            if self.ignore_index is not None:
-                rule += f", and {self.ignore_index} where there is none"
-            raise DataError(explain(type(self).__name__, given, rule))
+            raise DataError(self._of_no_class(path, int(values[wrong][0]), most))
+        if self.ignore_index is not None:
+            classes[ignored] = self.ignore_index
+        return pillow().fromarray(classes.astype(np.uint8))
+
+    def _of_no_class(self, path: str, value: int, most: int) -> str:
+        rule = f"classes are {self.first} to {self.first + most - 1}"
+        if self._unlabelled is not None:
+            rule += f", and {self._unlabelled} where there is none"
+        return explain(type(self).__name__, f"{path} holds the value {value}", rule)
 
 
 def pairs_of(

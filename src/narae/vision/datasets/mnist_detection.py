@@ -44,7 +44,7 @@ class MnistDetection(VisionDataset):
         download: whether the network may be used for MNIST.
 
     Raises:
-        ConfigError: for another source, or digits larger than the canvas.
+        ConfigError: for another source, wrong numbers of digits, or digits larger than the canvas.
         MissingDataError: if MNIST is asked for and nowhere to be found.
 
     >>> image, target = MnistDetection(items=3, source="digits")[0]
@@ -71,6 +71,11 @@ class MnistDetection(VisionDataset):
         if source not in _SOURCES:
             given, rule = f"source is {source!r}", f"it is one of {', '.join(_SOURCES)}"
             raise ConfigError(explain("MnistDetection", given, rule))
+        if not 0 <= digits[0] <= digits[1]:
+            given = f"digits is {digits}"
+            raise ConfigError(
+                explain("MnistDetection", given, "it is (least, most) digits an image")
+            )
         if scale[1] * _DIGITS_FROM > size:
             given = f"digits are up to {scale[1] * _DIGITS_FROM:.0f} pixels, the canvas {size}"
             raise ConfigError(explain("MnistDetection", given, "a digit fits on the canvas"))
@@ -82,9 +87,10 @@ class MnistDetection(VisionDataset):
         return self.items
 
     def __getitem__(self, index: int) -> Sample:
-        if not 0 <= index < self.items:
+        if not -self.items <= index < self.items:
             given = f"index is {index}"
             raise BoundsError(explain("MnistDetection", given, f"there are {self.items} images"))
+        index %= self.items
         random = np.random.default_rng([self.seed, int(self.train), index])
         canvas = _background(random, self.size)
         boxes: list[list[float]] = []
@@ -98,7 +104,7 @@ class MnistDetection(VisionDataset):
                 boxes.append(box)
                 labels.append(int(self._labels[number]) + 1)
         target = {
-            "boxes": from_numpy(np.asarray(boxes, np.float32)),
+            "boxes": from_numpy(np.asarray(boxes, np.float32).reshape(-1, 4)),
             "labels": from_numpy(np.asarray(labels, np.int64)),
             "image_id": index,
         }

@@ -6,14 +6,14 @@
 Source: Long et al., Fully convolutional networks for semantic segmentation (2015), section 5.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from narae.base.errors import BoundsError, ConfigError, DTypeError, ShapeError, explain
-from narae.tensors import no_grad
+from narae.tensors import Tensor, no_grad
 from narae.tensors.compilation import compile as compile_function
 
 Counts = npt.NDArray[np.int64]
@@ -66,7 +66,7 @@ class SegmentationScores:
             BoundsError: for a class that there is not; nothing is added.
             DTypeError, ShapeError: if they do not fit.
         """
-        true, said = np.asarray(targets), np.asarray(predictions)
+        true, said = _array(targets), _array(predictions)
         if said.ndim == true.ndim + 1:
             self._check_scores(said)
             said = said.argmax(axis=1)
@@ -143,8 +143,15 @@ class SegmentationScores:
         }
 
     def table(self, classes: Sequence[str] = ()) -> str:
-        """A line a class: IoU, Dice, accuracy, and its share of all pixels."""
+        """A line a class: IoU, Dice, accuracy, and its share of all pixels.
+
+        Raises:
+            ConfigError: if not every class has a name.
+        """
         names = list(classes) or [str(number) for number in range(self.num_classes)]
+        if len(names) != self.num_classes:
+            given = f"there are {len(names)} names and {self.num_classes} classes"
+            raise ConfigError(explain("SegmentationScores", given, "each class has a name"))
         width = max(map(len, ["class", "mean", *names]))
         pixels = self.support / max(self.support.sum(), 1)
         rows = zip(names, self.iou, self.dice, self.class_accuracy, pixels, strict=True)
@@ -165,16 +172,32 @@ def segmentation_scores(
     """The scores of a model on all batches (images, masks); for a recipe's `evaluate`.
 
     Args:
-        model: images (batch, channels, height, width) to scores (batch, classes, height, width).
+        model: images (batch, channels, height, width) to scores (batch, classes, height, width), or
+            to a dict that has them as "out", as FCN-ResNet does.
         batches: such as a `DataLoader`.
         num_classes, ignore_index: as `SegmentationScores` takes them.
     """
     scores = SegmentationScores(num_classes, ignore_index)
-    answer = compile_function(lambda images: model(images).argmax(dim=1))
+    answer = compile_function(lambda images: pixel_scores(model(images)).argmax(dim=1))
     with no_grad():
         for images, masks in batches:
             scores.update(answer(images), masks)
     return scores
+
+
+def pixel_scores(out: Any) -> Tensor:
+    """What a model gives, or "out" in it if it gives a dict: (batch, classes, height, width).
+
+    >>> import narae
+    >>> pixel_scores({"out": narae.ones(1, 2, 1, 1), "aux": narae.zeros(1, 2, 1, 1)}).shape
+    narae.Size([1, 2, 1, 1])
+    """
+    scores: Tensor = out["out"] if isinstance(out, Mapping) else out
+    return scores
+
+
+def _array(x: Any) -> Any:
+    return np.asarray(x.detach() if isinstance(x, Tensor) else x)
 
 
 def _share(part: Any, whole: Any) -> Any:

@@ -14,6 +14,7 @@ from narae.tensors import Tensor, from_numpy
 from .boxes import check_boxes
 
 _BLOCK = 64  # boxes whose overlaps with all that follow are computed at once
+_FEW = 1 / 16  # of n² pairs: so many are compared one by one in less time than all in blocks
 
 
 def nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
@@ -91,26 +92,62 @@ def _descending(scores: Any) -> Any:
 
 
 def _keep(boxes: Any, scores: Any, threshold: float) -> Any:
-    """Places kept, by descending score: (n, 4), (n,) -> (k,).
+    """Places kept, by descending score: (n, 4), (n,) -> (k,)."""
+    order = _descending(scores)
+    columns = np.ascontiguousarray(boxes[order].T)  # (4, n)
+    limit = _just_below(threshold, columns.dtype)
+    pairs = _pairs_beside(columns) if threshold >= 0 else None
+    stay = _stay_in_blocks(columns, limit) if pairs is None else _stay(columns, limit, *pairs)
+    return order[stay]
+
+
+def _pairs_beside(columns: Any) -> tuple[Any, Any] | None:
+    """All pairs of boxes (4, n) that meet; None if too many do along x."""
+    by_left = np.argsort(columns[0], kind="stable")
+    x1, x2 = columns[0, by_left], columns[2, by_left]
+    places = np.arange(len(x1))
+    counts = np.maximum(np.searchsorted(x1, x2) - places - 1, 0)  # later ones that begin inside
+    if counts.sum() > _FEW * len(x1) ** 2:
+        return None
+    first = np.repeat(places, counts)
+    begins = np.cumsum(counts) - counts
+    second = np.arange(len(first)) - begins[first] + first + 1
+    y1, y2 = columns[1, by_left], columns[3, by_left]
+    meet = (y1[first] < y2[second]) & (y1[second] < y2[first])
+    return by_left[first[meet]], by_left[second[meet]]
+
+
+def _stay(columns: Any, limit: Any, first: Any, second: Any) -> Any:
+    """Which boxes (4, n), by descending score, stay, if at most the given pairs overlap."""
+    hidden = _overlaps(columns[:, first], columns[:, second]) > limit
+    first, second = first[hidden], second[hidden]
+    better, worse = np.minimum(first, second), np.maximum(first, second)
+    in_order = np.argsort(better, kind="stable")
+    stay = [True] * columns.shape[1]
+    for one, other in zip(better[in_order].tolist(), worse[in_order].tolist(), strict=True):
+        if stay[one]:
+            stay[other] = False
+    return np.flatnonzero(stay)
+
+
+def _stay_in_blocks(columns: Any, limit: Any) -> Any:
+    """The same where any two may overlap.
 
     Overlaps are computed for a block of boxes against all later ones still standing, so that each
     box costs one row of booleans in place of a dozen calls.
     """
-    order = _descending(scores)
-    columns = np.ascontiguousarray(boxes[order].T)  # (4, n)
-    limit = _just_below(threshold, columns.dtype)
-    kept = []
-    while len(order):
-        block = min(_BLOCK, len(order))
-        hidden = _overlaps(columns[:, :block], columns) > limit  # (block, n)
-        gone = np.zeros(len(order), bool)
+    places, stay = np.arange(columns.shape[1]), []
+    while len(places):
+        block = min(_BLOCK, len(places))
+        hidden = _overlaps(columns[:, :block, None], columns[:, None]) > limit  # (block, n)
+        gone = np.zeros(len(places), bool)
         for i in range(block):
             if not gone[i]:
-                kept.append(order[i])
+                stay.append(places[i])
                 gone[i + 1 :] |= hidden[i, i + 1 :]
         left = np.flatnonzero(~gone[block:]) + block
-        order, columns = order[left], columns[:, left]
-    return np.array(kept, np.int64)
+        places, columns = places[left], columns[:, left]
+    return np.array(stay, np.int64)
 
 
 def _just_below(threshold: float, dtype: Any) -> Any:
@@ -125,8 +162,8 @@ def _just_below(threshold: float, dtype: Any) -> Any:
 
 
 def _overlaps(boxes1: Any, boxes2: Any) -> Any:
-    """IoU of all pairs: (4, n), (4, m) -> (n, m); nan, which suppresses nothing, without area."""
-    x1, y1, x2, y2 = boxes1[:, :, None]
+    """IoU of boxes (4, …) and (4, …); nan, which suppresses nothing, without area."""
+    x1, y1, x2, y2 = boxes1
     widths = np.minimum(x2, boxes2[2])
     widths -= np.maximum(x1, boxes2[0])
     heights = np.minimum(y2, boxes2[3])

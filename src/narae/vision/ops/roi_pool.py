@@ -1,25 +1,34 @@
 """RoI pooling: the largest value in each bin of a box, on whole feature pixels.
 
 Girshick 2015, "Fast R-CNN", section 2.1. A box is rounded to feature pixels and cut into bins whose
-edges are rounded outwards, so that neighbouring bins may share a row. The maximum over a bin is
-taken within each of its rows, then over the rows; of equal values the first in reading order wins
-and receives the gradient. A compiled step, whose shapes are fixed, looks at the whole map for each
-bin: there, small maps are quick and large ones are not.
+edges are rounded outwards, so that neighbouring bins may share a row. Of equal values the first in
+reading order wins and receives the gradient.
+
+First come the maxima of all windows of 1, 2, 4, … rows and columns, each from two of the size
+before; then four windows, one in each corner, cover a bin of whatever size (a sparse table: Bender
+and Farach-Colton 2000, "The LCA problem revisited", section 3).
 """
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from narae import tensors
 from narae.autograd import Function
 from narae.autograd.function import once_differentiable
 from narae.base.errors import ConfigError, explain
 from narae.nn import Module
 from narae.nn.sizes import repeated
-from narae.tensors import Tensor, arange, from_numpy, is_tracing, trunc, where
+from narae.tensors import Tensor, arange, cat, from_numpy, is_tracing, no_grad, where
 
 from .regions import Regions, as_array, as_rois
+
+_BINS_AT_ONCE = 512  # so that what is compared stays in the processor's cache
+
+# Values and the places where they stand, row * width + column; None where nobody asks for places.
+Found = tuple[Any, Any]
 
 
 def roi_pool(
@@ -52,36 +61,81 @@ def roi_pool(
     return out
 
 
+# --- what arrays and tensors have in common: `of` is numpy or narae.tensors ----------------------
+
+
+def _bins(start: Any, end: Any, bins: int, length: int, of: Any) -> tuple[Any, Any, Any]:
+    """The places of an axis that belong to each bin: (k,), (k,) -> (k, bins) each.
+
+    Args:
+        start, end: the sides of the boxes in feature pixels.
+        bins: along this axis.
+        length: of the axis.
+        of: numpy or narae.tensors.
+
+    Returns: the first place; one behind the last, not behind the first if there is no place; and
+    the largest n for which 2^n is no more than there are.
+    """
+    start, end = _rounded(start, of), _rounded(end, of)
+    step = (end - start + 1).clip(1, None) / bins  # (k,)
+    number = of.arange(bins, dtype=step.dtype)
+    low = of.floor(number * step[:, None]) + start[:, None]
+    high = of.ceil((number + 1) * step[:, None]) + start[:, None]
+    low, high = low.clip(0, length), high.clip(0, length)
+    power = sum([(high - low >= 2**n) * 1 for n in range(1, length.bit_length())], 0 * low)
+    return low, high, power
+
+
+def _rounded(x: Any, of: Any) -> Any:
+    """To the nearest whole number, halves away from zero, as C rounds."""
+    whole = of.trunc(x)
+    return whole + of.sign(x) * (abs(x - whole) >= 0.5)
+
+
+def _windows(found: Found, powers: tuple[int, int], of: Any) -> Iterator[tuple[int, int, Found]]:
+    """The largest values of windows of 2^r rows and 2^c columns, for each r and c up to `powers`.
+
+    Args:
+        found: (batch, height, width, channels).
+        powers: the largest r and c.
+        of: numpy or narae.tensors.
+
+    Yields: r, c, and for each window, by its first row and column, the value and its place.
+    """
+    for column in range(powers[1] + 1):
+        if column:
+            found = _wider(found, 2 ** (column - 1), 2, of)
+        high = found
+        yield 0, column, high
+        for row in range(1, powers[0] + 1):
+            high = _wider(high, 2 ** (row - 1), 1, of)
+            yield row, column, high
+
+
+def _wider(found: Found, step: int, axis: int, of: Any) -> Found:
+    """Windows of twice the size along an axis, of two that touch: the first of equal values."""
+    before: Any = (slice(None),) * axis
+    one, other = (*before, slice(None, -step)), (*before, slice(step, None))
+    values, places = found
+    if places is not None:
+        places = of.where(values[other] > values[one], places[other], places[one])
+    return of.maximum(values[one], values[other]), places
+
+
+def _larger(a: Found, b: Found, of: Any) -> Found:
+    """The larger of two values; of equal ones that with the smaller place."""
+    (values, places), (others, elsewhere) = a, b
+    if places is not None:
+        better = (others > values) | ((others == values) & (elsewhere < places))
+        places = of.where(better, elsewhere, places)
+    return of.maximum(values, others), places
+
+
 # --- eager --------------------------------------------------------------------------------------
 
 
-def _places(start: Any, end: Any, bins: int, length: int) -> tuple[Any, Any, Any]:
-    """The places of an axis that belong to each bin: (k,), (k,) -> (k, steps, bins).
-
-    Bins with fewer places repeat their last one.
-
-    Returns: the places, how many steps a box needs (k,), and which bins have any (k, bins).
-    """
-    start, end = _rounded(start), _rounded(end)
-    step = np.maximum(end - start + 1, 1) / bins  # (k,)
-    number = np.arange(bins, dtype=step.dtype)
-    low = np.floor(number * step[:, None]) + start[:, None]
-    high = np.ceil((number + 1) * step[:, None]) + start[:, None]
-    low, high = low.clip(0, length).astype(int), high.clip(0, length).astype(int)
-    counts = (high - low).max(axis=1).clip(1)  # (k,)
-    steps = np.arange(counts.max(initial=1))[:, None]
-    places = np.minimum(low[:, None] + steps, np.maximum(high - 1, low)[:, None])
-    return places.clip(0, length - 1), counts, high > low
-
-
-def _rounded(x: Any) -> Any:
-    """To the nearest whole number, halves away from zero, as C rounds."""
-    whole = np.trunc(x)
-    return whole + np.sign(x) * (np.abs(x - whole) >= 0.5)
-
-
 class _RoIPool(Function):
-    """Forward and backward over the part of the map under each box, channels last."""
+    """Forward and backward with channels last, by the windows that the bins need."""
 
     @staticmethod
     def forward(ctx: Any, input: Tensor, rois: Tensor, bins: Any, scale: float) -> Tensor:
@@ -90,17 +144,11 @@ class _RoIPool(Function):
         features = np.ascontiguousarray(features)
         boxes = as_array(rois, dtype)
         images, sides = boxes[:, 0].astype(int), boxes[:, 1:] * dtype(scale)
-        rows = _places(sides[:, 1], sides[:, 3], bins[0], features.shape[1])
-        columns = _places(sides[:, 0], sides[:, 2], bins[1], features.shape[2])
-        inside = rows[2][:, :, None] & columns[2][:, None]  # (k, rows, columns)
-        shape = (len(boxes), *bins, features.shape[3])
-        out, place = np.zeros(shape, dtype), np.zeros(shape, np.int32)
-        for k in np.flatnonzero(inside.any(axis=(1, 2))):
-            of_rows, of_columns = (each[k, : counts[k]] for each, counts, _ in (rows, columns))
-            out[k], place[k] = _pool_one(features[images[k]], of_rows, of_columns)
-        out[~inside] = 0
-        ctx.images, ctx.place, ctx.inside = images, place, inside
-        ctx.shape, ctx.features_dtype = features.shape, input.dtype
+        rows = _bins(sides[:, 1], sides[:, 3], bins[0], features.shape[1], np)
+        columns = _bins(sides[:, 0], sides[:, 2], bins[1], features.shape[2], np)
+        by_row, by_column = ([x.astype(int) for x in axis] for axis in (rows, columns))
+        out, ctx.place = _largest(features, images, by_row, by_column, ctx.needs_input_grad[0])
+        ctx.images, ctx.shape, ctx.features_dtype = images, features.shape, input.dtype
         result = np.ascontiguousarray(out.transpose(0, 3, 1, 2))
         return from_numpy(result).to(input.dtype)  # (k, channels, rows, columns)
 
@@ -111,75 +159,112 @@ class _RoIPool(Function):
         grads = as_array(grad_out, np.float64).transpose(0, 2, 3, 1)  # (k, rows, columns, channels)
         image = ctx.images[:, None, None, None]
         flat = (image * (height * width) + ctx.place) * channels + np.arange(channels)
-        grads = np.where(ctx.inside[..., None], grads, 0)
-        summed = np.bincount(flat.ravel(), grads.ravel(), batch * height * width * channels)
+        grads = np.where(ctx.place < 0, 0, grads)  # such a bin has no place
+        summed = np.bincount(flat.clip(0).ravel(), grads.ravel(), batch * height * width * channels)
         grad_x = summed.reshape(ctx.shape).transpose(0, 3, 1, 2)
         return from_numpy(np.ascontiguousarray(grad_x)).to(ctx.features_dtype), None, None, None
 
 
-def _pool_one(features: Any, rows: Any, columns: Any) -> tuple[Any, Any]:
-    """The largest values of one box, and where in the map they stand.
+def _largest(features: Any, images: Any, rows: Any, columns: Any, with_places: bool) -> Found:
+    """The largest value of each bin, and its place; without places 0, and -1.
 
     Args:
-        features: (height, width, channels) of its image.
-        rows, columns: (steps, bins), the places of each bin.
+        features: (batch, height, width, channels).
+        images: (k,).
+        rows, columns: what `_bins` says of them.
+        with_places: whether to say places.
 
-    Returns: (rows, columns, channels) each; a place is row * width + column.
+    Returns: (k, rows, columns, channels) each.
     """
-    first, last = rows.min(), rows.max() + 1
-    values, step = _largest(features[first:last], columns, axis=1)  # (h, columns, channels)
-    column = step + columns[0][:, None]
-    values, step = _largest(values, rows - first, axis=0)  # (rows, columns, channels)
-    row = step + rows[0][:, None, None]
-    column = np.take_along_axis(column, row - first, axis=0)  # (rows, columns, channels)
-    return values, row * features.shape[1] + column
+    (top, bottom, down), (left, right, across) = rows, columns
+    shape = (len(images), top.shape[1], left.shape[1], features.shape[3])
+    out = np.zeros(shape, features.dtype)
+    place = np.full(shape, -1, np.int32) if with_places else None
+    inside = (bottom > top)[:, :, None] & (right > left)[:, None]  # (k, rows, columns)
+    found = features, _numbers(features) if with_places else None
+    for row, column, windows in _windows(found, (down.max(initial=0), across.max(initial=0)), np):
+        fits = np.nonzero(inside & (down == row)[:, :, None] & (across == column)[:, None])
+        for first in range(0, len(fits[0]), _BINS_AT_ONCE):
+            k, i, j = (x[first : first + _BINS_AT_ONCE] for x in fits)
+            ys = [top[k, i], bottom[k, i] - 2**row][: 1 + min(row, 1)]
+            xs = [left[k, j], right[k, j] - 2**column][: 1 + min(column, 1)]
+            best, *others = [_rows_of(windows, images[k], y, x) for y in ys for x in xs]
+            for other in others:
+                best = _larger(best, other, np)
+            out[k, i, j] = best[0]
+            if place is not None:
+                place[k, i, j] = best[1]
+    return out, place
 
 
-def _largest(x: Any, places: Any, axis: int) -> tuple[Any, Any]:
-    """The largest of each bin's places along an axis, and the step at which it comes first."""
-    best = x.take(places[0], axis=axis)
-    steps = np.zeros(best.shape, np.int32)
-    for step in range(1, len(places)):
-        value = x.take(places[step], axis=axis)
-        np.copyto(steps, step, where=value > best)
-        np.maximum(best, value, out=best)
-    return best, steps
+def _numbers(features: Any) -> Any:
+    """The place of each value of an array (batch, height, width, channels)."""
+    _, height, width, _ = features.shape
+    numbers = np.arange(height * width, dtype=np.int32).reshape(height, width, 1)
+    return np.broadcast_to(numbers, features.shape)
+
+
+def _rows_of(windows: Found, image: Any, y: Any, x: Any) -> Found:
+    """All channels of some windows: (n,), (n,), (n,) -> (n, channels) each."""
+    _, height, width, channels = windows[0].shape
+    flat = (image * height + y) * width + x
+    values, places = (
+        x if x is None else x.reshape(-1, channels).take(flat, axis=0) for x in windows
+    )
+    return values, places
 
 
 # --- compiled -----------------------------------------------------------------------------------
 
 
 def _traced(input: Tensor, rois: Tensor, bins: tuple[int, ...], scale: float) -> Tensor:
-    """The same over whole rows and columns, with everything outside a bin at minus infinity."""
-    height, width = input.shape[2:]
+    """The same by all windows that there are, since the size of a box must change no shape."""
+    channels, height, width = input.shape[1:]
+    features = input.permute(0, 2, 3, 1)  # (batch, height, width, channels)
     sides = rois[:, 1:].to(input.dtype) * scale  # (k, 4)
-    by_row = _members(sides[:, 1], sides[:, 3], bins[0], height)  # (k, rows, height)
-    by_column = _members(sides[:, 0], sides[:, 2], bins[1], width)  # (k, columns, width)
-    features = input[rois[:, 0].long()]  # (k, channels, height, width)
-    lowest = features.new_full((), -float("inf"))
-    in_columns = by_column[:, None, None]  # (k, 1, 1, columns, width)
-    # (k, channels, height, columns)
-    lines = where(in_columns, features[:, :, :, None], lowest).max(dim=4)[0]
-    in_rows = by_row[:, None, :, None]  # (k, 1, rows, 1, height)
-    # (k, channels, rows, columns)
-    out = where(in_rows, lines.transpose(2, 3)[:, :, None], lowest).max(dim=4)[0]
-    inside = by_row.any(dim=2)[:, None, :, None] & by_column.any(dim=2)[:, None, None]
+    rows = _bins(sides[:, 1], sides[:, 3], bins[0], height, tensors)
+    columns = _bins(sides[:, 0], sides[:, 2], bins[1], width, tensors)
+    image = rois[:, 0].long()[:, None, None]  # (k, 1, 1)
+    with no_grad():
+        place = _places(features.detach(), image, rows, columns)  # (k, rows, columns, channels)
+    flat = image[..., None] * (height * width) + place
+    values = features.reshape(-1, channels).gather(0, flat.reshape(-1, channels))
+    out = values.view(-1, *bins, channels).permute(0, 3, 1, 2)  # (k, channels, rows, columns)
+    inside = (rows[1] > rows[0])[:, None, :, None] & (columns[1] > columns[0])[:, None, None]
     return where(inside, out, out.new_zeros(()))
 
 
-def _members(start: Tensor, end: Tensor, bins: int, length: int) -> Tensor:
-    """Which places of an axis belong to each bin: (k,), (k,) -> (k, bins, length)."""
-    start, end = _rounded_tensor(start), _rounded_tensor(end)
-    step = (end - start + 1).clamp(min=1) / bins  # (k,)
-    number, places = arange(bins, dtype=step.dtype), arange(length, dtype=step.dtype)
-    low = (number * step[:, None]).floor() + start[:, None]  # (k, bins)
-    high = ((number + 1) * step[:, None]).ceil() + start[:, None]
-    return (places >= low[..., None]) & (places < high[..., None])
+def _places(features: Tensor, image: Tensor, rows: Any, columns: Any) -> Tensor:
+    """Where the largest value of each bin stands; of a bin without places, anywhere.
 
+    Args:
+        features: (batch, height, width, channels).
+        image: (k, 1, 1).
+        rows, columns: what `_bins` says of them.
 
-def _rounded_tensor(x: Tensor) -> Tensor:
-    whole = trunc(x)
-    return whole + x.sign() * ((x - whole).abs() >= 0.5)
+    Returns: (k, rows, columns, channels).
+    """
+    _, height, width, channels = features.shape
+    powers = height.bit_length() - 1, width.bit_length() - 1
+    grid = arange(height * width).view(1, height, width, 1).expand(features.shape)
+    tables = [found for _, _, found in _windows((features, grid), powers, tensors)]
+    flat = ([x.reshape(-1, channels) for x in part] for part in zip(*tables, strict=True))
+    values, places = map(cat, flat)  # (windows of all sizes, channels) each
+    begins = np.cumsum([0, *(x.numel() // channels for x, _ in tables)])[:-1]
+    (top, bottom, down), (left, right, across) = (
+        [x.long() for x in axis] for axis in (rows, columns)
+    )
+    high, wide = height - 2**down + 1, width - 2**across + 1  # how many windows there are
+    begin = from_numpy(begins)[across[:, None] * (powers[0] + 1) + down[:, :, None]]
+    ys = [y.clamp(min=0).minimum(high - 1) for y in (top, bottom - 2**down)]
+    xs = [x.clamp(min=0).minimum(wide - 1) for x in (left, right - 2**across)]
+    best: Any = None
+    for y, x in itertools.product(ys, xs):
+        line = begin + (image * high[:, :, None] + y[:, :, None]) * wide[:, None] + x[:, None]
+        found = values[line], places[line]  # (k, rows, columns, channels) each
+        best = found if best is None else _larger(best, found, tensors)
+    found_at: Tensor = best[1]
+    return found_at
 
 
 class RoIPool(Module):

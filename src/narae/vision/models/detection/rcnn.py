@@ -44,7 +44,7 @@ class RCNN(RegionDetector):
         context: float = 0.16,
         **options: Any,
     ) -> None:
-        side = crop // backbone.stride
+        side = -(-crop // backbone.stride)  # of the feature map: each stage rounds up
         super().__init__(backbone, backbone.out_channels * side**2, num_classes, **options)
         self.proposer, self.crop, self.context = proposer or SelectiveSearch(), crop, context
 

@@ -123,7 +123,7 @@ class RegionDetector(nn.Module):
 
     def losses(self, images: Tensor, targets: Any) -> Losses:
         """Cross-entropy of the classes, and smooth L1 of corrections of regions with objects."""
-        found = real_targets(*as_padded(targets, images))
+        found = real_targets(*as_padded(targets, images, self.classes))
         seen = self.look(images)
         with no_grad():
             proposals = self.propose(images, seen)

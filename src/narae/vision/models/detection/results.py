@@ -17,7 +17,7 @@ class Limits:
     """Which boxes are worth saying.
 
     Attributes:
-        score: those with at least this score.
+        score: those with a higher score.
         nms: of two boxes of a class with a larger IoU, the less certain one is left out.
         detections: at most so many an image.
     """

@@ -9,13 +9,14 @@ Sources: P. Felzenszwalb, D. Huttenlocher, "Efficient Graph-Based Image Segmenta
 J. Uijlings et al., "Selective Search for Object Recognition", 2013, section 3.
 """
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from narae.base.errors import ShapeError, explain
+from narae.base.errors import ConfigError, ShapeError, explain
 from narae.tensors import Tensor
 
 Array = npt.NDArray[Any]
@@ -34,6 +35,9 @@ class SelectiveSearch:
         min_size: pixels of a region at least.
         remember: keep what was found for an image, for trainings that see it again and again.
 
+    Raises:
+        ConfigError: if `most` is below 1.
+
     >>> import narae
     >>> image = narae.zeros(3, 24, 32)
     >>> image[:, 6:16, 4:20] = 1.0
@@ -48,8 +52,11 @@ class SelectiveSearch:
         min_size: int = 12,
         remember: bool = False,
     ) -> None:
+        if most < 1:
+            given = f"most is {most}"
+            raise ConfigError(explain("SelectiveSearch", given, "an image has at least one box"))
         self.most, self.scales, self.min_size = most, tuple(scales), min_size
-        self._known: dict[bytes, Boxes] | None = {} if remember else None
+        self._known: dict[Any, Boxes] | None = {} if remember else None
 
     def __call__(self, image: Tensor) -> Boxes:
         """Boxes (most, 4) of an image (3, height, width): larger ones first.
@@ -63,7 +70,7 @@ class SelectiveSearch:
         values = np.asarray(image, np.float32)
         if self._known is None:
             return self._search(values)
-        key = values.tobytes()
+        key = values.shape, hashlib.blake2b(values.tobytes()).digest()  # the image itself is large
         if key not in self._known:
             self._known[key] = self._search(values)
         return self._known[key]
@@ -213,7 +220,7 @@ def grouped_boxes(pixels: Array, labels: npt.NDArray[np.int64]) -> list[tuple[in
 
 def _first_regions(pixels: Array, labels: npt.NDArray[np.int64]) -> dict[int, _Region]:
     count = int(labels.max()) + 1
-    bins = np.minimum((pixels * _BINS).astype(np.int64), _BINS - 1)  # (height, width, channels)
+    bins = (pixels * _BINS).astype(np.int64).clip(0, _BINS - 1)  # (height, width, channels)
     channels = pixels.shape[2]
     places = (labels[..., None] * channels + np.arange(channels)) * _BINS + bins
     histograms = np.bincount(places.ravel(), minlength=count * channels * _BINS)

@@ -138,7 +138,7 @@ class SmallFasterRCNN(RegionDetector):
 
     def losses(self, images: Tensor, targets: Any) -> Losses:
         """Those of the regions' judge, and two of the network that proposes regions."""
-        boxes, labels = as_padded(targets, images)
+        boxes, labels = as_padded(targets, images, self.classes)
         features = self.look(images)
         scores, codes = self.programs(self.proposals, features)
         with no_grad():

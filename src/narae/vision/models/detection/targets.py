@@ -5,19 +5,21 @@ from typing import Any
 
 import numpy as np
 
-from narae.base.errors import DataError, ShapeError, explain
-from narae.tensors import Tensor
+from narae.base.errors import BoundsError, DataError, ShapeError, explain
+from narae.tensors import Tensor, is_tracing
 from narae.tensors.creation import from_numpy
 
 
-def as_padded(targets: Any, images: Tensor) -> tuple[Tensor, Tensor]:
+def as_padded(targets: Any, images: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
     """Boxes (batch, most, 4) and labels (batch, most), 0 where there is no object.
 
     Args:
         targets: a pair of such tensors, or a list of dicts "boxes", "labels".
         images: (batch, 3, height, width).
+        num_classes: with the background.
 
     Raises:
+        BoundsError: for a label that the model does not know.
         DataError: for boxes without an area, or labels below 1, in a list.
         ShapeError: if there are not as many targets as images.
     """
@@ -30,7 +32,17 @@ def as_padded(targets: Any, images: Tensor) -> tuple[Tensor, Tensor]:
     if len(boxes) != len(images) or len(labels) != len(images):
         given = f"there are {len(images)} images and targets of {len(boxes)}"
         raise ShapeError(explain("detection", given, "each image has targets"))
+    if not is_tracing():
+        _check_labels(labels, num_classes)
     return boxes, labels
+
+
+def _check_labels(labels: Tensor, num_classes: int) -> None:
+    largest = int(np.asarray(labels).max(initial=0))
+    if largest >= num_classes:
+        given = f"there is the label {largest}, the model has num_classes={num_classes}"
+        rule = "labels are below it: 0 is the background, which is one of them"
+        raise BoundsError(explain("detection", given, rule, f"num_classes={largest + 1}"))
 
 
 def _padded(targets: Sequence[Mapping[str, Any]]) -> tuple[Tensor, Tensor]:

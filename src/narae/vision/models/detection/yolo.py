@@ -79,7 +79,7 @@ class YOLOv1(nn.Module):
 
     def losses(self, images: Tensor, targets: Any) -> Losses:
         """The parts of equation 3, each a mean over the images."""
-        boxes, labels = as_padded(targets, images)
+        boxes, labels = as_padded(targets, images, self.classes + 1)
         height, width = images.shape[-2:]
         out = self.cells(images)
         return yolo_loss(out, boxes, labels, (height, width), self.boxes, self.coord, self.noobj)
@@ -94,6 +94,8 @@ class YOLOv1(nn.Module):
         with no_grad():
             out = self.cells(images)
             boxes, confidence, classes = decode(out, (height, width), self.boxes)
+            # Below 0 is as good as 0: else two such numbers would make a score.
+            confidence = confidence.clamp(min=0)
             scores = confidence[..., None] * classes[:, :, None]  # (batch, cells, B, classes)
         batch, kinds = len(images), self.classes
         flat = boxes.reshape(batch, -1, 1, 4).expand(-1, -1, kinds, -1)

@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 import narae.nn as nn
+from narae.base.errors import ConfigError, explain
 from narae.tensors import no_grad
 from narae.tensors.creation import from_numpy
 
@@ -33,11 +34,17 @@ def bilinear_upsampling(channels: int, stride: int, learned: bool = True) -> nn.
         stride: how many times as high and wide the result is; even.
         learned: whether the kernel may change in training.
 
+    Raises:
+        ConfigError: for a stride that is not even.
+
     >>> import narae
     >>> up = bilinear_upsampling(1, 2)
     >>> up(narae.tensor([[[[0.0, 4.0, 8.0]]]]))[0, 0, 0] / 0.75
     tensor([0., 1., 3., 5., 7., 6.], grad_fn=<DivBackward0>)
     """
+    if stride < 2 or stride % 2:
+        rule = "it is even, so that the result is so many times as large"
+        raise ConfigError(explain("bilinear_upsampling", f"stride is {stride}", rule))
     up = nn.ConvTranspose2d(
         channels, channels, 2 * stride, stride, stride // 2, groups=channels, bias=False
     )

@@ -32,11 +32,12 @@ def linear_to_conv(linear: nn.Linear, size: tuple[int, int] = (1, 1)) -> nn.Conv
     True
     """
     height, width = size
-    channels, rest = divmod(linear.in_features, height * width)
-    if rest:
+    channels, rest = divmod(linear.in_features, max(height * width, 1))
+    if rest or min(size) < 1:
         given = f"the layer has {linear.in_features} inputs, the map is {height} x {width}"
         raise ShapeError(explain("linear_to_conv", given, "inputs are channels of whole maps"))
-    conv = nn.Conv2d(channels, linear.out_features, size, bias=linear.bias is not None)
+    bias, dtype = linear.bias is not None, linear.weight.dtype
+    conv = nn.Conv2d(channels, linear.out_features, size, bias=bias, dtype=dtype)
     with no_grad():
         conv.weight.copy_(linear.weight.reshape(conv.weight.shape))
         if conv.bias is not None and linear.bias is not None:

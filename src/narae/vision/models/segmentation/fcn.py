@@ -44,7 +44,7 @@ class FCNHead(nn.Sequential):
 
 
 class FCN(nn.Module):
-    """A backbone, a head for its last feature map, and in training one for the map before.
+    """A backbone, a head for its last feature map, and perhaps one for the map before.
 
     Args:
         backbone: gives feature maps by name: "out", and "aux" for the second head.

@@ -132,6 +132,9 @@ def kept(
         before, after: boxes (n, 4), and where they are now.
         size: height and width of the image now.
         least_visible: the share of a box that must be inside.
+
+    Raises:
+        ShapeError: if an entry has not one value a box.
     """
     inside = clipped(after, size)
     seen, whole = areas(inside), np.maximum(areas(after), 1e-12)
@@ -139,7 +142,11 @@ def kept(
     found = dict(target)
     for name in _OF_EACH_BOX:
         if target.get(name) is not None:
-            values = np.asarray(target[name])[stay]
+            values = np.asarray(target[name])
+            if len(values) != len(stay):
+                given = f"{name} has {len(values)} entries, there are {len(stay)} boxes"
+                raise ShapeError(explain("transforms", given, "each box has an entry"))
+            values = values[stay]
             if name == "area":  # that of its mask: it changes as that of its box does
                 values = values * (seen / np.maximum(areas(before), 1e-12))[stay]
             found[name] = from_numpy(
