@@ -2,8 +2,8 @@
 
 task:   translate
 data:   Multi30k, 29,000 pairs of captions to learn from and 1,014 to validate on
-expect: val_bleu 30
-time:   90 min
+expect: val_bleu 38 (greedy); on test_2016_flickr, with four beams, BLEU 40.2
+time:   55 min
 """
 
 from pathlib import Path
