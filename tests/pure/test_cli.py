@@ -41,20 +41,29 @@ def test_python_m_narae():
     assert done.returncode == 0
     names = [line.partition(":")[0] for line in done.stdout.splitlines() if line[0] != " "]
     assert names == [
+        "adding-task",
         "bccd-faster-rcnn",
         "bccd-yolo",
         "camvid-fcn",
         "camvid-unet",
+        "chatbot-ko",
         "cifar-cnn",
         "cifar-resnet18",
         "cifar-resnet20",
         "cifar-vit",
+        "copy-task",
         "digits-cnn",
         "fashion-cnn",
+        "forecast-airline",
+        "forecast-pollution",
         "linear-regression",
         "mnist-cnn",
         "mnist-detection",
         "mnist-mlp",
+        "shakespeare-gpt",
+        "shakespeare-lstm",
+        "translate-de-en",
+        "translate-ko-en",
     ]
     bad = subprocess.run(
         [sys.executable, "-m", "narae", "trian"], capture_output=True, text=True, check=False
@@ -83,14 +92,14 @@ def test_the_settings_of_a_recipe_are_listed(capsys):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["trian"], "no command 'trian'; commands are train, evaluate, predict, summary"),
+        (["trian"], "no command 'trian'; commands are train, evaluate, predict, generate"),
         (["trian"], "Fix: did you mean train?"),
         (["train", "--epoch", "3"], "there is no option --epoch"),
         (["train", "--epoch", "3"], "did you mean --epochs?"),
         (["train", "--batchsize=3"], "did you mean --batch-size?"),
         (["train", "digits-cn"], "there is no recipe 'digits-cn'"),
         (["train", "digits-cn"], "did you mean digits-cnn?"),
-        (["train", "zzz"], "cifar-vit, digits-cnn, fashion-cnn"),
+        (["train", "zzz"], "cifar-vit, copy-task, digits-cnn"),
         (["train", "digits-cnn", "more"], "'more' is one word too many"),
         (["train", "--epochs", "many"], "argument --epochs: 'many' is not a whole number"),
         (["train", "--epochs", "0"], "0 is not at least 1"),

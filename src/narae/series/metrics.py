@@ -99,7 +99,8 @@ def mase(target: Floats, forecast: Floats, training: Floats, season: int = 1) ->
         given = f"training is {training.shape} for a season of {season}"
         raise DataError(explain("mase", given, "it is (time,), longer than a season"))
     moves = np.abs(training[season:] - training[:-season])
-    scale = float(moves[~np.isnan(moves)].sum()) / max(1, (~np.isnan(moves)).sum())
+    known = moves[~np.isnan(moves)]
+    scale = float(known.sum()) / max(1, len(known))
     if not 0 < scale < np.inf:
         given = "the training part is the same in each season, infinite, or missing"
         raise DataError(explain("mase", given, "there is an error to divide by", "mae"))

@@ -1,7 +1,7 @@
 """What a run leaves when it has ended: summary.txt, a picture, result.json."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -141,12 +141,21 @@ def _draw_overview(
     folder: RunFolder, recipe: Recipe, trainer: Trainer, path: Path, title: str
 ) -> None:
     """Curves, and what the recipe shows of the model's work."""
-    history = folder.history()
-    monitor = recipe.settings.monitor or best_by(trainer.numbers)
-    measure = monitor.removeprefix("val_").removeprefix("train_")
+    measure = _measure(recipe.settings.monitor or best_by(trainer.numbers), trainer.numbers)
     shown = examples_of(recipe.part("examples"), trainer.judged, trainer.data.test, _MOST_EXAMPLES)
     pictures = [(x.title, np.asarray(x.picture)) for x in shown if is_picture(x.picture)]
-    overview_figure(history, path, title, "" if measure == "loss" else measure, pictures)
+    overview_figure(folder.history(), path, title, measure, pictures)
+
+
+def _measure(monitor: str, numbers: Mapping[str, float]) -> str:
+    """What is drawn beside the loss: what says which epoch is best, or else the first there is.
+
+    >>> _measure("val_loss", {"train_loss": 0.5, "val_loss": 0.6, "val_bleu": 38.0})
+    'bleu'
+    """
+    names = [monitor, *(name for name in numbers if name.startswith("val_"))]
+    others = [name for name in names if not name.endswith("_loss")]
+    return others[0].removeprefix("val_").removeprefix("train_") if others else ""
 
 
 def _draw_line(folder: RunFolder, trainer: Trainer, path: Path, title: str) -> None:
