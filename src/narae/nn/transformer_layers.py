@@ -22,8 +22,9 @@ def _function(activation: Any) -> Any:
     if not isinstance(activation, str):
         return activation
     if activation not in _ACTIVATIONS:
-        given, rule = f"activation is {activation!r}", "it should be relu/gelu, or a function"
-        raise ConfigError(explain("TransformerLayer", given, rule))
+        given = f"activation should be relu/gelu, not {activation}"  # PyTorch's words
+        fix = "give the function itself, such as narae.tanh"
+        raise ConfigError(explain("TransformerLayer", given, "other names are not known", fix))
     return _ACTIVATIONS[activation]
 
 
