@@ -2,8 +2,8 @@
 
 task:   predict the next character
 data:   Tiny Shakespeare, 1,003,854 characters to learn from and 111,540 to test on
-expect: not measured to the end; val_loss 1.84 after 1 epoch with epochs=2
-time:   about 30 min, estimated from one epoch
+expect: val_loss 1.47 (nats per character)
+time:   6 min, by the last four epochs
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ from narae.text.datasets import TinyShakespeare
 from narae.text.models.recurrent import RecurrentLM
 from narae.train import Data, Settings
 
-SETTINGS = Settings(epochs=20, clip=1.0)
+SETTINGS = Settings(epochs=8, clip=1.0)
 CHARACTERS = 65
 
 
