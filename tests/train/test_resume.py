@@ -101,20 +101,23 @@ def test_the_whole_state_comes_back(tmp_path):
         assert dict(leaves(again)) == dict(leaves(saved)), name
 
 
-def test_validation_data_with_a_generator_of_its_own(tmp_path):
-    """Its place belongs to the state: a test loader that shuffles gives the same order later."""
+@pytest.mark.parametrize("part", ["test", "validation"])
+def test_validation_data_with_a_generator_of_its_own(tmp_path, part):
+    """Its place belongs to the state: a loader that shuffles gives the same order later."""
 
     def make(folder):
         trainer, keeper = compiled(folder, save_steps=0)
         x = TensorDataset(narae.arange(40.0).reshape(40, 1).expand(40, 6), narae.zeros(40).long())
         own = narae.Generator().manual_seed(5)
-        trainer.data = Data(trainer.data.train, DataLoader(x, 16, shuffle=True, generator=own))
+        loader = DataLoader(x, 16, shuffle=True, generator=own)
+        trainer.data = Data(trainer.data.train, **{"test": trainer.data.test, part: loader})
         return trainer, keeper
 
     straight = train(make, tmp_path / "a")
     train(make, tmp_path / "b", 30)
     again = train(make, tmp_path / "b")
-    orders = [[x[:, 0].tolist() for x, _ in each.data.test] for each in (straight, again)]
+    loaders = [getattr(each.data, part) for each in (straight, again)]
+    orders = [[x[:, 0].tolist() for x, _ in loader] for loader in loaders]
     assert orders[0] == orders[1]
 
 

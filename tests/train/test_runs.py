@@ -17,6 +17,7 @@ import narae
 from narae import errors
 from narae.cli import main
 from narae.io import read_records
+from narae.train import Data
 from narae.train.runs.folder import RunFolder
 from narae.train.runs.lock import LOCK, is_held, run_lock
 from narae.train.runs.machine import git_state
@@ -490,3 +491,48 @@ def test_the_best_checkpoint_is_that_of_the_best_epoch(tmp_path):
     epoch = narae.load(out / "checkpoints" / f"step-{3 * best.epoch:08d}.safetensors")
     for name, tensor in copy["model"].items():
         assert np.array_equal(np.asarray(tensor), np.asarray(epoch["model"][name]))
+
+
+# ---------------------------------------------------------------------------- data to validate on
+THREE_PARTS = SIDES.replace(
+    """return Data(train, DataLoader(TensorDataset(x[44:], y[44:]), 20), ("below", "above"))""",
+    """val, test = (DataLoader(TensorDataset(x[part], y[part]), 20) for part in PARTS)
+    return Data(train, test, ("below", "above"), validation=val)""",
+).replace("SETTINGS =", "PARTS = slice(44, 54), slice(54, 64)\nSETTINGS =")
+
+
+def test_the_best_epoch_is_chosen_on_validation_data_and_tested_once(tmp_path, capsys):
+    """Test data has no part in the choice, and judges what was chosen."""
+    own = tmp_path / "three_parts.py"
+    own.write_text(THREE_PARTS, "utf-8")
+    out = tmp_path / "runs" / "r"
+    settings = ["epochs=6", "keep=9", "lr=0.9"]
+    assert main(["train", str(own), "--out", str(out), "--set", *settings]) == 0
+    said = capsys.readouterr().out
+    assert "44 samples to learn from, 10 to validate on, 10 to test on" in said
+
+    def judged(*more: str) -> dict[str, float]:
+        given = ["--checkpoint", str(out), "--recipe", str(own), "--json"]
+        assert main(["evaluate", *given, *more]) == 0
+        found = json.loads(capsys.readouterr().out)
+        return {name: found[name] for name in ("loss", "accuracy")}
+
+    best = row_of(out).best
+    history = RunFolder(out).history()
+    validated = {name: history[f"val_{name}"][best.epoch - 1] for name in ("loss", "accuracy")}
+    assert judged("--part", "validation") == pytest.approx(validated, rel=1e-6)
+    test = json.loads((out / "result.json").read_text("utf-8"))["test"]
+    assert judged() == pytest.approx(test, rel=1e-6)
+    assert test["loss"] != pytest.approx(validated["loss"], rel=1e-3)
+    lines = dict(line.split(maxsplit=1) for line in (out / "summary.txt").open("r"))
+    assert f"{history['val_loss'][-1]:.4f}" in lines["validated"]
+    assert f"{test['loss']:.4f}" in lines["test"]
+
+
+def test_of_the_validation_data_none_may_be_empty():
+    full, empty = [(narae.zeros(1), narae.zeros(1))], []
+    assert Data(full, full).validation is full
+    with pytest.raises(errors.DataError, match="the validation data is empty"):
+        Data(full, full, validation=empty)
+    with pytest.raises(errors.DataError, match="the test data is empty"):
+        Data(full, empty)

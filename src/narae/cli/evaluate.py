@@ -19,7 +19,10 @@ def add_parser(commands: Any) -> Any:
     )
     add_model_options(parser)
     parser.add_argument(
-        "--part", choices=("test", "train"), default="test", help="which data (default: test)"
+        "--part",
+        choices=("test", "validation", "train"),
+        default="test",
+        help="which data (default: test, also for validation where that is the same)",
     )
     parser.add_argument(
         "--batch-size", type=count, default=256, metavar="N", help="samples at once (default: 256)"

@@ -19,6 +19,9 @@ class Data:
             them: they have a length, and can be iterated again and again.
         classes: the name of each class; empty if there are none.
         tokenizer: how text became numbers, if it did; the model keeps it as its `tokenizer`.
+        validation: what the epochs are judged by, to say which is best and when it is enough, so
+            that the test data judges nothing but the best one. Without it, `test` does both, and
+            its numbers are a little too good.
 
     Raises:
         DataError: if one of them is empty.
@@ -28,20 +31,30 @@ class Data:
     test: Any
     classes: Sequence[str] = ()
     tokenizer: Any = None
+    validation: Any = None
 
     def __post_init__(self) -> None:
-        for name in ("train", "test"):
+        if self.validation is None:
+            object.__setattr__(self, "validation", self.test)
+        for name in ("train", "test", "validation"):
             if not len(getattr(self, name)):
                 rule = "a run needs samples to learn from and to be judged by"
                 raise DataError(explain("Data", f"the {name} data is empty", rule))
 
+    @property
+    def validates_apart(self) -> bool:
+        """Whether there is validation data besides the test data."""
+        return self.validation is not self.test
+
     def state_dict(self, inside: bool = True) -> dict[str, Any]:
-        """Where the training data's loader is, and generators that the test data has of its own.
+        """Where the training data's loader is, and generators that other data has of its own.
 
         Args:
             inside: whether an epoch is running; otherwise the next one begins at the beginning.
         """
         state: dict[str, Any] = {"test": places_of(_own_generators(self.test))}
+        if self.validates_apart:
+            state["validation"] = places_of(_own_generators(self.validation))
         if hasattr(self.train, "state_dict"):
             train = self.train.state_dict()
             state["train"] = train if inside else {**train, "batches": None}
@@ -53,11 +66,15 @@ class Data:
         Raises:
             ConfigError: if it is the state of other loaders; nothing is changed then.
         """
-        own = _own_generators(self.test)
-        check_same(own, state["test"])  # before the training data's loader is changed
+        names = ["test", "validation"] if self.validates_apart else ["test"]
+        # A run that had no validation data yet begins it where it is.
+        own = {name: _own_generators(getattr(self, name)) for name in names if name in state}
+        for name, found in own.items():  # before the training data's loader is changed
+            check_same(found, state[name])
         if "train" in state and hasattr(self.train, "load_state_dict"):
             self.train.load_state_dict(state["train"])
-        go_to(own, state["test"])
+        for name, found in own.items():
+            go_to(found, state[name])
 
 
 def _own_generators(loader: Any) -> dict[str, Generator]:

@@ -4,7 +4,7 @@ It defines plain functions. What the trainer passes stands first and has no defa
 parameter has a default and is a *setting*, to be changed by `--set name=value`.
 
     SETTINGS                          Settings(epochs=...): how to train, whatever the recipe
-    data(folder, ...)                 Data(train, test, classes, tokenizer): loaders of batches
+    data(folder, ...)                 Data(train, test, classes, ...): loaders of batches
     model(...)                        the network
     loss(out, target)                 one number to make small, a mean over the batch
     optimizer(model, ...)             who updates the parameters

@@ -210,14 +210,19 @@ class Trainer:
         self.batches = 0
         return True
 
-    def validate(self) -> Numbers:
-        """The means of loss and metrics over data that teaches the model nothing."""
+    def validate(self, batches: Any = None) -> Numbers:
+        """The means of loss and metrics over data that teaches the model nothing.
+
+        Args:
+            batches: a loader; that of the validation data if None.
+        """
+        batches = self.data.validation if batches is None else batches
         self.judged.eval()
         averages = Averages()
         with no_grad():
-            for batch in self.data.test:
+            for batch in batches:
                 self._add(averages, self.test_step(*batch), batch)
-            further = self.evaluate(self.judged, self.data.test) if self.evaluate else {}
+            further = self.evaluate(self.judged, batches) if self.evaluate else {}
         return {**averages.values(), **{name: float(x) for name, x in further.items()}}
 
     def _add(self, averages: Averages, numbers: dict[str, Tensor], batch: Any) -> None:

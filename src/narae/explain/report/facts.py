@@ -142,7 +142,7 @@ def _timing(folder: RunFolder) -> list[dict[str, Any]]:
 def _judge(facts: Facts, run: SavedRun, data_dir: Path | None) -> None:
     trainer = run.trainer(data_dir)
     facts.classes = [str(name) for name in trainer.data.classes]
-    facts.numbers = trainer.validate()
+    facts.numbers = trainer.validate(trainer.data.test)
     answers = answers_of(trainer, trainer.data.test)
     if answers is None:
         facts.samples = sum(map(items_of, trainer.data.test))

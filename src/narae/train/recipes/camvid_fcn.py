@@ -1,8 +1,8 @@
 """CamVid, drives through Cambridge, 11 classes of pixels: FCN-8s on a narrow residual network.
 
 task:   classify pixels
-data:   CamVid, 367 frames to learn from and 233 to test on, 240 x 180 (`--data-dir`)
-expect: val_mean_iou 0.50
+data:   CamVid, 367 frames to learn from, 101 to validate on, 233 to test, 240 x 180 (`--data-dir`)
+expect: mean_iou 0.50 on the test frames
 time:   28 min
 """
 
@@ -34,9 +34,10 @@ def data(folder: Path | None, batch_size: int = 4) -> Data:
     size, part = joint.Resize(INPUT_SHAPE[1:]), joint.RandomResizedCrop((160, 224), (0.3, 1.0))
     changed: list[Any] = [part, joint.RandomHorizontalFlip(), joint.ColorJitter(0.3, 0.3, 0.3)]
     train = Cached(CamVid(folder, "train", size), joint.Compose([*changed, joint.ToTensor()]))
-    test = Cached(CamVid(folder, "test", size), joint.ToTensor())
+    val, test = (Cached(CamVid(folder, name, size), joint.ToTensor()) for name in ("val", "test"))
     loader = DataLoader(train, batch_size, shuffle=True, drop_last=True)
-    return Data(loader, DataLoader(test, 16), CAMVID_CLASSES)
+    validation = DataLoader(val, 16)
+    return Data(loader, DataLoader(test, 16), CAMVID_CLASSES, validation=validation)
 
 
 def model() -> nn.Module:

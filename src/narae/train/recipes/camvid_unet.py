@@ -1,7 +1,7 @@
 """CamVid, drives through Cambridge, 11 classes of pixels: a narrow U-Net.
 
 task:   classify pixels
-data:   CamVid, 367 frames to learn from and 233 to test on, 240 x 180 (`--data-dir`)
+data:   CamVid, 367 frames to learn from, 101 to validate on, 233 to test, 240 x 180 (`--data-dir`)
 expect: not measured yet
 time:   not measured yet
 """

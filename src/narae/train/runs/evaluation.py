@@ -1,6 +1,6 @@
 """How good a saved model is, on data that its recipe names."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ class Evaluation:
     """What came of judging a model.
 
     Attributes:
-        part: "test" or "train".
+        part: "test", "validation" or "train".
         samples: how many it was judged on.
         numbers: the mean loss and the recipe's metrics.
         classes: names; empty where an item is not given one class.
@@ -77,20 +77,19 @@ class Evaluation:
 def evaluate_run(
     run: SavedRun, data_dir: Path | None = None, part: str = "test", batch_size: int = 256
 ) -> Evaluation:
-    """Judge a saved model on the "test" or the "train" data of its recipe.
+    """Judge a saved model on data of its recipe.
 
     Args:
         run: what to judge.
         data_dir: a folder to look for data in first.
-        part: which data.
+        part: "test", "validation" or "train".
         batch_size: samples at once; the result does not depend on it.
     """
     trainer = run.trainer(data_dir)
     loader = getattr(trainer.data, part)
     if hasattr(loader, "dataset"):  # in its order, without what is drawn for each sample's place
         loader = _in_order(loader, batch_size)
-    trainer.data = replace(trainer.data, test=loader)
-    numbers = trainer.validate()
+    numbers = trainer.validate(loader)
     answers = answers_of(trainer, loader) if trainer.data.classes else None
     if answers is None:
         return Evaluation(part, sum(map(items_of, loader)), numbers, [])

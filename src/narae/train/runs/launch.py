@@ -223,11 +223,13 @@ def _place_words(trainer: Trainer) -> str:
 
 
 def _data_words(trainer: Trainer) -> str:
-    sets: list[Any] = [getattr(x, "dataset", None) for x in (trainer.data.train, trainer.data.test)]
-    if not all(hasattr(x, "__len__") for x in sets):
+    data, words = trainer.data, {"train": "samples to learn from", "test": "to test on"}
+    if data.validates_apart:
+        words = {"train": words["train"], "validation": "to validate on", "test": words["test"]}
+    sets: dict[str, Any] = {name: getattr(getattr(data, name), "dataset", None) for name in words}
+    if not all(hasattr(x, "__len__") for x in sets.values()):
         return ""
-    train, test = map(len, sets)
-    return f"{train:,} samples to learn from, {test:,} to test on; "
+    return ", ".join(f"{len(x):,} {words[name]}" for name, x in sets.items()) + "; "
 
 
 def _size_words(trainer: Trainer) -> str:

@@ -38,6 +38,7 @@ class Result:
         epochs, updates: how many were done.
         best: the best epoch; None if there is none.
         numbers: those of the last epoch.
+        test: those of the best epoch on test data that chose nothing; empty if there is no such.
         seconds: from the last start to the end.
         error: why it failed.
         ended: when, as 2026-01-31T12:00:00+00:00.
@@ -50,6 +51,7 @@ class Result:
     numbers: Mapping[str, float]
     seconds: float
     error: str = ""
+    test: Mapping[str, float] = field(default_factory=dict)
     ended: str = field(default_factory=lambda: timestamp())
 
 
@@ -89,11 +91,16 @@ def _parsed(content: Any) -> Result:
         epochs=int(content["epochs"]),
         updates=int(content["updates"]),
         best=best,
-        numbers={str(name): float(x) for name, x in dict(content["numbers"]).items()},
+        numbers=_numbers(content["numbers"]),
+        test=_numbers(content.get("test", {})),
         seconds=_seconds(content["seconds"]),
         error=str(content["error"]),
         ended=str(content["ended"]),
     )
+
+
+def _numbers(value: Any) -> dict[str, float]:
+    return {str(name): float(x) for name, x in dict(value).items()}
 
 
 def _seconds(value: Any) -> float:

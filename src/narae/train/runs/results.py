@@ -1,6 +1,7 @@
 """What a run leaves when it has ended: summary.txt, a picture, result.json."""
 
 import contextlib
+import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from narae.io import atomic_write
 from narae.tensors import no_grad
 
 from ..answers import answers_of
+from ..averages import Numbers
 from ..callbacks.checkpoints import Checkpoints
 from ..checkpoint_folder import BEST
 from ..example import examples_of
@@ -22,6 +24,7 @@ from ..recipe import Recipe
 from ..trainer import Trainer
 from .folder import SUMMARY, RunFolder
 from .result_file import RESULT, Best, Result, write_result
+from .saved import load_weights
 
 _MOST_CONFUSIONS = 3
 _MOST_EXAMPLES = 5
@@ -34,8 +37,9 @@ def write_results(folder: RunFolder, recipe: Recipe, trainer: Trainer, seconds: 
     counts = None
     if answers is not None:
         counts = confusion_matrix(answers.targets, answers.said, len(classes))
+    test = _tested(folder, trainer) if trainer.data.validates_apart else {}
     with atomic_write(folder.path / SUMMARY, "w") as file:
-        file.write(_summary(recipe, trainer, seconds, counts) + "\n")
+        file.write(_summary(recipe, trainer, seconds, counts, test) + "\n")
     path = folder.path / f"{recipe.name}.png"
     title = _title(recipe, trainer, seconds)
     if answers is not None and counts is not None:
@@ -45,7 +49,19 @@ def write_results(folder: RunFolder, recipe: Recipe, trainer: Trainer, seconds: 
         _draw_line(folder, trainer, path, title)
     else:
         _draw_overview(folder, recipe, trainer, path, title)
-    write_result(_result(trainer, "finished", seconds), folder.path / RESULT)
+    write_result(_result(trainer, "finished", seconds, test=test), folder.path / RESULT)
+
+
+def _tested(folder: RunFolder, trainer: Trainer) -> Numbers:
+    """The numbers of the best epoch on the test data, which had no part in the choice."""
+    if not folder.best.is_file():
+        return trainer.validate(trainer.data.test)
+    last = copy.deepcopy(trainer.judged.state_dict())
+    trainer.judged.load_state_dict(load_weights(folder.best)[0])
+    try:
+        return trainer.validate(trainer.data.test)
+    finally:
+        trainer.judged.load_state_dict(last)
 
 
 def write_failure(folder: RunFolder, trainer: Trainer, seconds: float, error: Exception) -> None:
@@ -55,10 +71,13 @@ def write_failure(folder: RunFolder, trainer: Trainer, seconds: float, error: Ex
         write_result(_result(trainer, "failed", seconds, words), folder.path / RESULT)
 
 
-def _result(trainer: Trainer, status: str, seconds: float, error: str = "") -> Result:
+def _result(
+    trainer: Trainer, status: str, seconds: float, error: str = "", test: Numbers | None = None
+) -> Result:
     numbers = {name: float(value) for name, value in trainer.numbers.items()}
     best = _best_of(trainer)
-    return Result(status, trainer.epoch, trainer.updates, best, numbers, seconds, error)
+    epochs, updates = trainer.epoch, trainer.updates
+    return Result(status, epochs, updates, best, numbers, seconds, error, test or {})
 
 
 def keeper_of(trainer: Trainer) -> Checkpoints | None:
@@ -75,15 +94,17 @@ def _best_of(trainer: Trainer) -> Best | None:
     return Best(name, keeper.best_epoch, float(keeper.best_value))
 
 
-def _summary(recipe: Recipe, trainer: Trainer, seconds: float, counts: Counts | None) -> str:
+def _summary(
+    recipe: Recipe, trainer: Trainer, seconds: float, counts: Counts | None, test: Numbers
+) -> str:
     """The summary: a few aligned lines."""
     changed = ", ".join(f"{key} {value}" for key, value in recipe.chosen_settings().items())
     lines = {
         "recipe": recipe.name,
         "epochs": _epochs(trainer, seconds),
         "settings": changed or "those of the recipe",
-        "training": _numbers(trainer, "train_"),
-        "test": _numbers(trainer, "val_"),
+        "training": _words(_part(trainer, "train_")),
+        "validated" if test else "test": _words(_part(trainer, "val_")),
     }
     if counts is not None:
         lines["mistakes"] = mistakes_text(counts, trainer.data.classes)
@@ -91,6 +112,8 @@ def _summary(recipe: Recipe, trainer: Trainer, seconds: float, counts: Counts | 
     if best is not None:
         value = format_metric(best.name, best.value)
         lines["best"] = f"epoch {best.epoch}, {best.name} {value} (checkpoints/{BEST})"
+    if test:
+        lines["test"] = _words(test) + " (of the best epoch)"
     return "\n".join(f"{name:<9} {text}" for name, text in lines.items())
 
 
@@ -101,13 +124,14 @@ def _epochs(trainer: Trainer, seconds: float) -> str:
     return f"{count}, {format_seconds(seconds)}{reason}"
 
 
-def _numbers(trainer: Trainer, part: str) -> str:
-    latest = {
-        name.removeprefix(part): value
-        for name, value in trainer.numbers.items()
-        if name.startswith(part)
-    }
-    return ", ".join(f"{name} {format_metric(name, value)}" for name, value in latest.items())
+def _part(trainer: Trainer, part: str) -> Numbers:
+    """The numbers of the last epoch whose names begin with a word, without that word."""
+    found = {name: x for name, x in trainer.numbers.items() if name.startswith(part)}
+    return {name.removeprefix(part): x for name, x in found.items()}
+
+
+def _words(numbers: Numbers) -> str:
+    return ", ".join(f"{name} {format_metric(name, value)}" for name, value in numbers.items())
 
 
 def mistakes_text(confusion: Counts, classes: Sequence[str]) -> str:
