@@ -8,6 +8,7 @@ count as much as those at the top of a file; so do `import_module("narae.…")` 
 from __future__ import annotations
 
 import ast
+import functools
 import itertools
 import pathlib
 import re
@@ -99,23 +100,28 @@ def imports_of(source: str, module: str, path: str, is_package: bool = False) ->
     """Return every import in a module's source, with relative names made absolute."""
     found: list[Import] = []
     package = module if is_package else module.rpartition(".")[0]
-    for node, lazy in _walk(ast.parse(source), lazy=False):
+    for node, lazy in _walk(ast.parse(source)):
         for name, binds_root in _names(node, package):
             found.append(Import(name, path, node.lineno, lazy, binds_root, _extra(node)))
     return found
 
 
-def _walk(node: ast.AST, lazy: bool) -> Iterator[tuple[ast.stmt | ast.expr, bool]]:
-    for child in ast.iter_child_nodes(node):
-        function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-        child_lazy = lazy or function or _is_type_checking(child)
-        if isinstance(child, ast.stmt | ast.expr):
-            yield child, child_lazy
-        yield from _walk(child, child_lazy)
+def _walk(tree: ast.AST) -> Iterator[tuple[ast.stmt | ast.expr, bool]]:
+    """All statements and expressions in their order, and whether each runs later, if at all."""
+    waiting = [(tree, False)]
+    while waiting:
+        node, lazy = waiting.pop()
+        if isinstance(node, ast.stmt | ast.expr):
+            lazy = lazy or isinstance(node, _LATER) or _is_type_checking(node)
+            yield node, lazy
+        waiting += [(child, lazy) for child in reversed([*ast.iter_child_nodes(node)])]
+
+
+_LATER = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
 def _is_type_checking(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
+    return isinstance(node, ast.If) and _last_name(node.test) == "TYPE_CHECKING"
 
 
 def _names(node: ast.AST, package: str) -> Iterator[tuple[str, bool]]:
@@ -141,14 +147,20 @@ def _absolute(name: str, level: int, package: str) -> str:
 
 
 def _is_import_call(node: ast.Call) -> bool:
-    called = ast.unparse(node.func)
-    return bool(node.args) and called.split(".")[-1] in {"import_module", "__import__", "require"}
+    return bool(node.args) and _last_name(node.func) in {"import_module", "__import__", "require"}
+
+
+def _last_name(node: ast.expr) -> str:
+    """The name at the end of `a.b.name`; empty for other expressions."""
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 def _extra(node: ast.AST) -> str | None:
     if not isinstance(node, ast.Call) or len(node.args) < 2:
         return None
-    return _literal_start(node.args[1]) if ast.unparse(node.func).endswith("require") else None
+    return _literal_start(node.args[1]) if _last_name(node.func) == "require" else None
 
 
 def _literal_start(node: ast.expr) -> str:
@@ -216,6 +228,7 @@ def room_of(name: str, rooms: frozenset[str]) -> str:
     return parts[1] if inside else ""
 
 
+@functools.cache
 def optional_distributions(extra: str | None = None) -> frozenset[str]:
     """Return the distributions that an extra of pyproject.toml installs, or that any extra does."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf8"))["project"]
