@@ -112,7 +112,27 @@ def database():
     """PyTorch's operations by full name, such as "div.floor_rounding"."""
     from torch.testing._internal.common_methods_invocations import op_db
 
+    spare_the_search()
     return {full_name(info): info for info in op_db}
+
+
+@functools.cache
+def spare_the_search():
+    """Samples as they are, in half the time.
+
+    For each sample PyTorch walks the whole stack to find which of its own test cases is running
+    (none is), and seeds the generators of all kinds of devices.
+    """
+    from torch.testing._internal import common_utils
+    from torch.testing._internal.opinfo import core
+
+    def seed(number=common_utils.SEED):
+        torch.default_generator.manual_seed(number)
+        random.seed(number)
+        np.random.seed(number)  # noqa: NPY002  # samples draw from the global stream
+
+    common_utils.extract_test_fn = core.extract_test_fn = lambda: None
+    common_utils.set_rng_seed = seed
 
 
 def full_name(info):
@@ -149,7 +169,7 @@ def spread(items, limit):
 
 
 def seed_all():
-    torch.manual_seed(0)
+    torch.default_generator.manual_seed(0)
     np.random.seed(0)  # noqa: NPY002  # PyTorch's samples draw from the global stream
     random.seed(0)
 
