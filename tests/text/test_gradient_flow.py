@@ -135,9 +135,10 @@ def test_the_model_is_left_as_it_was():
         def __init__(self):
             super().__init__()
             self.norm, self.layer = nn.BatchNorm1d(2), nn.GRU(2, 3, 2, dropout=0.5)
+            self.drop = nn.Dropout(0.5)
 
         def forward(self, x):
-            return self.layer(self.norm(x.transpose(1, 2)).transpose(1, 2))[0]
+            return self.layer(self.drop(self.norm(x.transpose(1, 2)).transpose(1, 2)))[0]
 
     narae.manual_seed(0)
     model, x = Model(), narae.randn(4, 3, 2)
