@@ -2,8 +2,8 @@
 
 task:   classify pixels
 data:   CamVid, 367 frames to learn from, 101 to validate on, 233 to test, 240 x 180 (`--data-dir`)
-expect: not measured yet
-time:   not measured yet
+expect: mean_iou 0.48 on the test frames
+time:   16 min
 """
 
 import narae.nn as nn
