@@ -101,11 +101,12 @@ def bits(outputs: Sequence[Any]) -> list[bytes]:
 
 
 class PoisonedArena(PackedArena):
-    """Buffers share memory, as for users; it holds NaN at first."""
+    """Buffers share memory, as for users; it holds NaN whenever it is taken."""
 
-    def __init__(self, lifetimes: Any, owners: Any) -> None:
-        super().__init__(lifetimes, owners)
-        self._memory.fill(0xFF)
+    def take(self) -> int:
+        address = super().take()
+        ctypes.memset(address, 0xFF, self.size)
+        return address
 
 
 def check_program(program: Program, arrays: Sequence[Array], tolerances: Any = None) -> Any:

@@ -1,5 +1,8 @@
 """Memory of a program: what is needed at once never overlaps, and what is dead is used again."""
 
+import gc
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,14 +13,15 @@ pytest.importorskip("llvmlite")
 from narae import native
 from narae import primitives as p
 from narae.ir import trace
-from narae.native.executor import NativeRunner
+from narae.native.executor import NativeRunner, build
 from narae.native.kernel import Kernel
 from narae.native.loops.nest import Apply, Load, Lookup, Nest, Store
-from narae.native.plan.arena import ALIGNMENT, PackedArena, packed_offsets
+from narae.native.plan.arena import PackedArena, packed_offsets
 from narae.native.plan.buffers import Access, Buffer, Step
 from narae.native.plan.in_place import in_place
 from narae.native.plan.scheduling import ChainOf, Phase, Scheduled, lifetimes
 from narae.native.plan.sharing import takeovers
+from narae.native.runtime.blocks import ALIGNMENT, Pool
 from tests.native.native_checks import PoisonedArena, bits, check_program
 
 BYTE = np.dtype(np.uint8)
@@ -84,6 +88,106 @@ def test_a_program_that_needs_too_much_memory():
     program = trace(outer, [x, x])
     with pytest.raises(MemoryError, match=r"needs 4,29\d,\d{3},\d{3} MiB.* with 4,294,967,296 MiB"):
         native.NativeExecutor().compile(program)
+
+
+# --- taking turns ---------------------------------------------------------------------------
+
+
+class Counted(Pool):
+    """A pool that remembers the sizes of the blocks that were made for it."""
+
+    def __init__(self):
+        super().__init__()
+        self.made = []
+
+    def take(self, size):
+        block = super().take(size)
+        if block.address not in [address for address, _ in self.made]:
+            self.made.append((block.address, block.size))
+        return block
+
+
+def runner_in(pool, rows, updates=()):
+    """A program that needs memory for (rows, 64) numbers on the way, and its input."""
+
+    def function(x):
+        y = p.matmul(p.exp(p.matmul(x, x_of_64)), x_of_64)
+        return p.matmul(y, x_of_64), p.sum_(y, dim=(0, 1), keepdim=False)
+
+    x_of_64 = np.eye(64, dtype=np.float32) / 2
+    x = np.random.default_rng(rows).normal(size=(rows, 64)).astype(np.float32)
+    built = build(trace(function, [x]), updates, native.NativeExecutor().machine)
+    return NativeRunner(built, lambda alive, owners: PackedArena(alive, owners, pool)), x
+
+
+def test_programs_that_take_turns_work_in_one_block():
+    pool = Counted()
+    runners = [runner_in(pool, rows) for rows in (500, 300, 900, 100)]
+    needs = [runner.arena.size for runner, _ in runners]
+    expected = []
+    for runner, x in runners:
+        expected.append(bits(runner([x])))
+        runner.write()
+    pool.made.clear()
+    for _ in range(3):
+        for (runner, x), right in zip(runners, expected, strict=True):
+            assert bits(runner([x])) == right
+            runner.write()
+    assert [block.size for block in pool._free] == [max(needs)]
+    assert len(pool.made) == 1
+
+
+def test_what_waits_to_be_written_keeps_its_memory():
+    """A step whose updates are still to come, while another program runs."""
+    pool = Pool()
+    (step, x), (other, y) = runner_in(pool, 400, updates=[(0, 0)]), runner_in(pool, 400)
+    before, right = x.copy(), bits(other([y]))
+    other.write()
+    first = step([x])
+    assert bits([x]) == bits([before])
+    assert bits(other([y])) == right
+    other.write()
+    step.write()
+    assert x.tobytes() != before.tobytes()
+    alone, again = runner_in(Pool(), 400, updates=[(0, 0)])
+    second = alone([again])
+    alone.write()
+    assert bits([x, first[1]]) == bits([again, second[1]])
+
+
+def test_a_block_goes_with_the_last_program_that_needs_one_so_large():
+    pool = Pool()
+    runners = [runner_in(pool, rows) for rows in (900, 100)]
+    for runner, x in runners:
+        runner([x])
+        runner.write()
+    (large,) = pool._free
+    assert large.size == runners[0][0].arena.size
+    del runners[0], runner
+    gc.collect()
+    assert pool._free == []
+    runners[0][0]([runners[0][1]])
+    runners[0][0].write()
+    assert [block.size for block in pool._free] == [runners[0][0].arena.size]
+
+
+def test_threads_have_a_block_each():
+    pool = Pool()
+    runners = [runner_in(pool, rows) for rows in (700, 500, 300)]
+    expected = []
+    for runner, x in runners:
+        expected.append(bits(runner([x])))
+        runner.write()
+
+    def work(place):
+        runner, x = runners[place]
+        for _ in range(50):
+            assert bits(runner([x])) == expected[place]
+            runner.write()
+
+    with ThreadPoolExecutor(3) as threads:
+        list(threads.map(work, range(3)))
+    assert len(pool._free) <= 3
 
 
 # --- taking over ----------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from .runtime.machine import host_machine
 from .runtime.table import Chain, Entry, Table
 
 DONE = 1  # the status word that the last kernel sets
+_NOWHERE = -1
 
 
 class OutOfRange(IndexError):
@@ -102,7 +103,8 @@ class NativeRunner:
         self.table = Table(built.code, phases, count)
         self._slots = self.table.slots
         self._memory: dict[Buffer, Array] = {}
-        self._fill_fixed()
+        self._base = _NOWHERE  # of the arena, as the slots have it
+        self._moving, self._offsets = self._fill_fixed()
         lowered = built.lowered
         self._inputs = [self._target(buffer) for buffer in lowered.inputs]
         self._outputs = [None if b is None else self._target(b) for b in lowered.outputs]
@@ -146,19 +148,34 @@ class NativeRunner:
             return places[0], offsets[0]
         return np.array(places, np.intp), np.array(offsets, np.uint64)
 
-    def _fill_fixed(self) -> None:
-        """Addresses that never change: the arena, constants, the status word; and numbers."""
+    def _fill_fixed(self) -> tuple[Array, Array]:
+        """Addresses that never change: constants, the status word; and numbers.
+
+        Returns:
+            the slots that move with the arena, and how far from its beginning each points.
+        """
+        moving: dict[int, int] = {}
         for buffer, places in self._places.items():
             whole = buffer.whole or buffer
             offset = buffer.start * buffer.dtype.itemsize
             if whole.kind == "arena":
-                self._slots[places] = self.arena.address(whole) + offset
+                moving |= dict.fromkeys(places, self.arena.offset(whole) + offset)
             elif whole.kind == "constant":
                 self._slots[places] = whole.array.ctypes.data + offset
             elif whole.kind == "status":
                 self._slots[places] = self.table.status_address
         for place, number in self._numbers.items():
             self._slots[place] = number
+        return np.array([*moving], np.intp), np.array([*moving.values()], np.uint64)
+
+    def _settle(self) -> None:
+        """Take memory for what is computed on the way; mostly it is the same as last time."""
+        base = self.arena.take()
+        if base != self._base:
+            self._base = _NOWHERE  # an interrupt in what follows leaves nothing half done
+            self._memory.clear()
+            self._slots[self._moving] = self._offsets + np.uint64(base)
+            self._base = base
 
     def _find_segments(self) -> tuple[list[Any], int]:
         """Runs of phases for the table, with calls of the host between them."""
@@ -177,6 +194,7 @@ class NativeRunner:
         """Run everything but the updates; nothing that callers can see has changed."""
         self._pending = False
         self.table.status[:2] = 0
+        self._settle()
         self._point_to(inputs)
         outputs = self._make_outputs()
         self._run_segments(inputs, outputs)
@@ -254,7 +272,7 @@ class NativeRunner:
         return memory
 
     def _arena_array(self, buffer: Buffer) -> Array:
-        address = self.arena.address(buffer)
+        address = self._base + self.arena.offset(buffer)
         raw: Any = (ctypes.c_uint8 * buffer.bytes).from_address(address)
         found: Array = np.frombuffer(raw, buffer.dtype)
         return found
@@ -274,6 +292,7 @@ class NativeRunner:
                 if place in self._updated:
                     np.copyto(self._last[place], stand_in)
         self._pending = False
+        self.arena.give()
 
     def seconds(self) -> list[float]:
         """How long each kernel takes in one thread, on what the last call was about.
@@ -282,9 +301,12 @@ class NativeRunner:
         """
         if any(array is None for array in self._last) or not self._has_run:
             return []
+        self._settle()
         outputs = self._make_outputs()  # the memory that kernels write their results to
         runs = [self.table.run_timed(0, self._late) for _ in range(3)]
         del outputs
+        if not self._pending:
+            self.arena.give()
         return [float(x) for x in np.min(runs, axis=0)]
 
     def report(self) -> Report:

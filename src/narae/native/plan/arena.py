@@ -3,25 +3,30 @@
 import bisect
 import ctypes
 import mmap
+import weakref
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
-import numpy as np
-
+from ..runtime.blocks import ALIGNMENT, POOL, Block, Pool
 from .buffers import Buffer
 
-ALIGNMENT = 64
 Lifetimes = Mapping[Buffer, tuple[int, int]]
 Owners = Mapping[Buffer, Buffer]  # whose memory a buffer takes over
 
 
 class Arena(Protocol):
-    """Somewhere that buffers have addresses."""
+    """Memory for the buffers of a program, as long as it runs."""
 
     size: int
 
-    def address(self, buffer: Buffer) -> int:
-        """Where a buffer begins."""
+    def offset(self, buffer: Buffer) -> int:
+        """How far from the beginning a buffer lies."""
+
+    def take(self) -> int:
+        """Take memory, unless that was done; the address of its beginning."""
+
+    def give(self) -> None:
+        """Give it back: what lies there is not needed any more."""
 
 
 def packed_offsets(lifetimes: Lifetimes, owners: Owners) -> tuple[dict[Buffer, int], int]:
@@ -56,12 +61,14 @@ def _with_heirs(lifetimes: Lifetimes, owners: Owners) -> dict[Buffer, tuple[int,
 
 
 class PackedArena:
-    """One block of memory for all buffers."""
+    """One block for all buffers, which serves other programs while this one does not run."""
 
-    def __init__(self, lifetimes: Lifetimes, owners: Owners) -> None:
+    def __init__(self, lifetimes: Lifetimes, owners: Owners, pool: Pool = POOL) -> None:
         self._offsets, self.size = packed_offsets(lifetimes, owners)
+        self._pool = pool
+        self._block: Block | None = None
         try:
-            self._memory: Any = np.empty(self.size + ALIGNMENT, np.uint8)
+            self.take()  # so that what has no room is refused before it runs
         except MemoryError:
             largest = max(lifetimes, key=lambda b: b.bytes)
             raise MemoryError(
@@ -70,11 +77,25 @@ class PackedArena:
                 f"{largest.bytes / 2**20:,.0f} MiB. Fix: a smaller batch, or "
                 "narae.utils.checkpoint"
             ) from None
-        self._base = -(-self._memory.ctypes.data // ALIGNMENT) * ALIGNMENT
+        self.give()
+        pool.enter(self.size)
+        weakref.finalize(self, pool.leave, self.size).atexit = False
 
-    def address(self, buffer: Buffer) -> int:
-        """Where a buffer begins."""
-        return int(self._base + self._offsets[buffer])
+    def offset(self, buffer: Buffer) -> int:
+        """How far from the block's beginning a buffer lies."""
+        return self._offsets[buffer]
+
+    def take(self) -> int:
+        """Take a block, unless there is one already; its address."""
+        if self._block is None:
+            self._block = self._pool.take(self.size)
+        return self._block.address
+
+    def give(self) -> None:
+        """Let other programs have the block."""
+        block, self._block = self._block, None
+        if block is not None:
+            self._pool.give(block)
 
 
 class GuardedArena:
@@ -102,6 +123,13 @@ class GuardedArena:
         ctypes.memset(start + page, 0xFF, inner)  # NaN wherever nothing was written
         return start + page + inner - size
 
-    def address(self, buffer: Buffer) -> int:
-        """Where a buffer begins."""
+    def offset(self, buffer: Buffer) -> int:
+        """Its address."""
         return self._addresses[buffer]
+
+    def take(self) -> int:
+        """There is no block, so offsets are addresses."""
+        return 0
+
+    def give(self) -> None:
+        """The memory is its own."""
