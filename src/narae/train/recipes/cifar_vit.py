@@ -2,8 +2,8 @@
 
 task:   classify pictures
 data:   CIFAR-10, or a folder or .zip file (`--data-dir`) with folders train and test of classes
-expect: not measured yet: single steps only
-time:   1 h by the time of a step, on 20,000 pictures
+expect: val_accuracy 0.65 with 20,000 of the pictures as JPEG, 5,000 to test on; all: not measured
+time:   38 min with those
 """
 
 from pathlib import Path
@@ -28,7 +28,7 @@ from narae.vision.transforms import (
     ToTensor,
 )
 
-SETTINGS = Settings(epochs=60)
+SETTINGS = Settings(epochs=24)
 
 
 def data(folder: Path | None, batch_size: int = 128, workers: int = 0) -> Data:
