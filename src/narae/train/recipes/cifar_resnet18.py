@@ -2,8 +2,8 @@
 
 task:   classify pictures
 data:   CIFAR-10, or a folder or .zip file (`--data-dir`) with folders train and test of classes
-expect: not measured yet: single steps only
-time:   2 h by the time of a step, on 20,000 pictures
+expect: val_accuracy 0.76 with 20,000 of the pictures as JPEG, 5,000 to test on; all: not measured
+time:   27 min with those
 """
 
 from pathlib import Path
@@ -20,7 +20,7 @@ from narae.vision.datasets.cifar_pictures import cifar10_or_folders
 from narae.vision.models import resnet18
 from narae.vision.transforms import Compose, Normalize, RandomCrop, RandomHorizontalFlip, ToTensor
 
-SETTINGS = Settings(epochs=30)
+SETTINGS = Settings(epochs=6)  # of 4 min and a half; more of them bring more
 
 
 def data(folder: Path | None, batch_size: int = 128, workers: int = 0) -> Data:
