@@ -2,7 +2,7 @@
 
 task:   translate
 data:   Multi30k, 29,000 pairs of captions to learn from, 1,014 to validate on, 1,000 to test
-expect: val_bleu 38 (greedy); on test_2016_flickr, with four beams, BLEU 40.2
+expect: BLEU 38.6 on test_2016_flickr, greedy; with four beams 40.2
 time:   55 min
 """
 
