@@ -38,21 +38,17 @@ PLACES = re.compile("|".join(_PLACES))
 
 
 # ---------------------------------------------------------------------------------- code lines
-def code_lines(source: str) -> frozenset[int]:
+def code_lines(source: str, tree: ast.Module | None = None) -> frozenset[int]:
     """Return the numbers of lines that hold code: no blanks, comments or docstrings.
 
     >>> sorted(code_lines('"What."\\n\\nx = 1  # one\\n# two\\ny = 2\\n'))
     [3, 5]
     """
-    return _code_lines(source, ast.parse(source))
-
-
-def _code_lines(source: str, tree: ast.Module) -> frozenset[int]:
     lines: set[int] = set()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type not in _NO_CODE:
             lines.update(range(token.start[0], token.end[0] + 1))
-    return frozenset(lines - set(_docstring_lines(tree)))
+    return frozenset(lines - set(_docstring_lines(tree or ast.parse(source))))
 
 
 _NO_CODE = {
@@ -84,7 +80,7 @@ def _is_string(node: ast.stmt) -> bool:
 def python_faults(source: str) -> list[str]:
     """Return one sentence, beginning with the line number, for each rule that a source breaks."""
     tree = ast.parse(source)
-    lines = sorted(_code_lines(source, tree))
+    lines = sorted(code_lines(source, tree))
     faults = []
     if len(lines) > FILE_LINES:
         faults.append(f"1: {len(lines)} code lines in one file, more than {FILE_LINES}")

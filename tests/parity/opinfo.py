@@ -126,13 +126,8 @@ def spare_the_search():
     from torch.testing._internal import common_utils
     from torch.testing._internal.opinfo import core
 
-    def seed(number=common_utils.SEED):
-        torch.default_generator.manual_seed(number)
-        random.seed(number)
-        np.random.seed(number)  # noqa: NPY002  # samples draw from the global stream
-
     common_utils.extract_test_fn = core.extract_test_fn = lambda: None
-    common_utils.set_rng_seed = seed
+    common_utils.set_rng_seed = seed_all
 
 
 def full_name(info):
@@ -168,10 +163,10 @@ def spread(items, limit):
     return [(place, items[place]) for place in places]
 
 
-def seed_all():
-    torch.default_generator.manual_seed(0)
-    np.random.seed(0)  # noqa: NPY002  # PyTorch's samples draw from the global stream
-    random.seed(0)
+def seed_all(seed=0):
+    torch.default_generator.manual_seed(seed)
+    np.random.seed(seed)  # noqa: NPY002  # PyTorch's samples draw from the global stream
+    random.seed(seed)
 
 
 def samples_of(info, dtype, limit):

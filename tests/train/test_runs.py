@@ -18,7 +18,9 @@ from narae import errors
 from narae.cli import main
 from narae.io import read_records
 from narae.train import Data
+from narae.train.recipe import load_recipe
 from narae.train.runs.folder import RunFolder
+from narae.train.runs.launch import start
 from narae.train.runs.lock import LOCK, is_held, run_lock
 from narae.train.runs.machine import git_state
 from narae.train.runs.places import free_folder
@@ -509,7 +511,7 @@ def test_the_best_epoch_is_chosen_on_validation_data_and_tested_once(tmp_path, c
     settings = ["epochs=6", "keep=9", "lr=0.9"]
     assert main(["train", str(own), "--out", str(out), "--set", *settings]) == 0
     said = capsys.readouterr().out
-    assert "44 samples to learn from, 10 to validate on, 10 to test on" in said
+    assert "44 samples to learn from, 10 to test on, 10 to validate on" in said
 
     def judged(*more: str) -> dict[str, float]:
         given = ["--checkpoint", str(out), "--recipe", str(own), "--json"]
@@ -527,6 +529,16 @@ def test_the_best_epoch_is_chosen_on_validation_data_and_tested_once(tmp_path, c
     lines = dict(line.split(maxsplit=1) for line in (out / "summary.txt").open("r"))
     assert f"{history['val_loss'][-1]:.4f}" in lines["validated"]
     assert f"{test['loss']:.4f}" in lines["test"]
+
+
+def test_a_trainer_keeps_its_last_weights_when_the_best_are_tested(tmp_path):
+    own = tmp_path / "three_parts.py"
+    own.write_text(THREE_PARTS, "utf-8")
+    recipe = load_recipe(str(own)).changed({"epochs": 6, "lr": 0.9})
+    folder, trainer = start(recipe, tmp_path / "r", quiet=True)
+    assert row_of(folder.path).best.epoch < 6
+    for name, weights in weights_of(str(folder.path)).items():
+        assert np.array_equal(weights, np.asarray(trainer.judged.state_dict()[name]))
 
 
 def test_of_the_validation_data_none_may_be_empty():

@@ -22,7 +22,7 @@ def add_parser(commands: Any) -> Any:
         "--part",
         choices=("test", "validation", "train"),
         default="test",
-        help="which data (default: test, also for validation where that is the same)",
+        help="which data (default: test); a recipe without validation data validates on test",
     )
     parser.add_argument(
         "--batch-size", type=count, default=256, metavar="N", help="samples at once (default: 256)"

@@ -223,13 +223,14 @@ def _place_words(trainer: Trainer) -> str:
 
 
 def _data_words(trainer: Trainer) -> str:
-    data, words = trainer.data, {"train": "samples to learn from", "test": "to test on"}
+    data = trainer.data
+    loaders = {"samples to learn from": data.train, "to test on": data.test}
     if data.validates_apart:
-        words = {"train": words["train"], "validation": "to validate on", "test": words["test"]}
-    sets: dict[str, Any] = {name: getattr(getattr(data, name), "dataset", None) for name in words}
+        loaders["to validate on"] = data.validation
+    sets: dict[str, Any] = {use: getattr(x, "dataset", None) for use, x in loaders.items()}
     if not all(hasattr(x, "__len__") for x in sets.values()):
         return ""
-    return ", ".join(f"{len(x):,} {words[name]}" for name, x in sets.items()) + "; "
+    return ", ".join(f"{len(x):,} {use}" for use, x in sets.items()) + "; "
 
 
 def _size_words(trainer: Trainer) -> str:

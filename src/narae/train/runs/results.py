@@ -195,6 +195,7 @@ def _draw_line(folder: RunFolder, trainer: Trainer, path: Path, title: str) -> N
 def _title(recipe: Recipe, trainer: Trainer, seconds: float) -> str:
     words = [recipe.name]
     if "val_accuracy" in trainer.numbers:
-        words.append(f"{trainer.numbers['val_accuracy']:.2%} on test data")
+        part = "validation" if trainer.data.validates_apart else "test"
+        words.append(f"{trainer.numbers['val_accuracy']:.2%} on {part} data")
     words.append(f"{trainer.epoch} epoch{'s' * (trainer.epoch != 1)}")
     return " · ".join([*words, format_seconds(seconds)])
